@@ -1,0 +1,145 @@
+"""The closed vocabularies of the models, in the field's own terms (docs/flow.md explains each)."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class BillingStatus(models.TextChoices):
+    """What billing last said of a service."""
+
+    PENDING = "pending", _("pending")
+    ACTIVE = "active", _("active")
+    SUSPENDED = "suspended", _("suspended")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+class DesiredState(models.TextChoices):
+    """What a service should be. NONE: nothing was paid yet, so nothing is made and nothing is touched."""
+
+    NONE = "none", _("nothing yet")
+    PRESENT = "present", _("present")
+    SUSPENDED = "suspended", _("suspended")
+    ABSENT = "absent", _("absent")
+
+
+class ObservedState(models.TextChoices):
+    """What the panel last showed of a service's server."""
+
+    NEVER = "never", _("never seen")
+    UNKNOWN = "unknown", _("unknown")
+    INSTALLING = "installing", _("installing")
+    INSTALL_FAILED = "install_failed", _("install failed")
+    ACTIVE = "active", _("active")
+    SUSPENDED = "suspended", _("suspended")
+    BUSY = "busy", _("busy")
+    ABSENT = "absent", _("absent")
+
+
+class SuspendReason(models.TextChoices):
+    """Why a service is suspended. A payment lifts OVERDUE and nothing else."""
+
+    OVERDUE = "overdue", _("overdue")
+    ABUSE = "abuse", _("abuse")
+    CHARGEBACK = "chargeback", _("chargeback")
+    MANUAL = "manual", _("by staff")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+STAFF_REASONS = (SuspendReason.ABUSE, SuspendReason.CHARGEBACK, SuspendReason.MANUAL)
+"""The reasons that staff set and only staff lift."""
+
+
+class EventStatus(models.TextChoices):
+    """Where an event of the inbox stands."""
+
+    RECEIVED = "received", _("received")
+    PROCESSED = "processed", _("processed")
+    IGNORED = "ignored", _("ignored")
+    STALE = "stale", _("stale")
+    HELD = "held", _("held for staff")
+    REJECTED = "rejected", _("rejected")
+    FAILED = "failed", _("failed")
+
+
+class EventType(models.TextChoices):
+    """The event types of T83-10 that have a handler; any other is kept as ignored."""
+
+    CREATED = "subscription.created", _("subscription created")
+    UPDATED = "subscription.updated", _("subscription updated")
+    CANCELLED = "subscription.cancelled", _("subscription cancelled")
+    PAYMENT_FAILED = "payment.failed", _("payment failed")
+    PAYMENT_SUCCEEDED = "payment.succeeded", _("payment succeeded")
+
+
+class OperationKind(models.TextChoices):
+    """What an operation sets out to do on a panel."""
+
+    CREATE = "create", _("create")
+    SUSPEND = "suspend", _("suspend")
+    UNSUSPEND = "unsuspend", _("unsuspend")
+    CHANGE_PACKAGE = "change_package", _("change package")
+    UPDATE = "update", _("update")
+    TERMINATE = "terminate", _("terminate")
+    CHECK = "check", _("check")
+
+
+class Outcome(models.TextChoices):
+    """How an operation stands. OPEN, WAITING and RETRYING go on by themselves; the others have ended."""
+
+    OPEN = "open", _("open")
+    WAITING = "waiting", _("waiting")
+    RETRYING = "retrying", _("retrying")
+    SUCCEEDED = "succeeded", _("succeeded")
+    UNCHANGED = "unchanged", _("unchanged")
+    FAILED = "failed", _("failed")
+    NEEDS_STAFF = "needs_staff", _("needs staff")
+    SUPERSEDED = "superseded", _("superseded")
+    SKIPPED = "skipped", _("skipped by staff")
+
+
+LIVE_OUTCOMES = (Outcome.OPEN, Outcome.WAITING, Outcome.RETRYING)
+"""Outcomes of operations that the engine still works on."""
+
+
+class ActorKind(models.TextChoices):
+    """Who did something: every entry of a timeline names one."""
+
+    BILLING = "billing", _("billing")
+    CUSTOMER = "customer", _("customer")
+    STAFF = "staff", _("staff")
+    BRIDGE = "bridge", _("bridge")
+
+
+class SignatureScheme(models.TextChoices):
+    """How an endpoint's sender proves itself."""
+
+    STANDARD = "standard", _("Standard Webhooks")
+    HMAC_HEX = "hmac_hex", _("plain HMAC-SHA256 (hex)")
+
+
+class ProductKind(models.TextChoices):
+    """How a product is paid for. One-time services are never overdue (T83-24)."""
+
+    RECURRING = "recurring", _("recurring")
+    ONE_TIME = "one_time", _("one-time")
+
+
+class AccountState(models.TextChoices):
+    """How a customer's account on one panel stands."""
+
+    WANTED = "wanted", _("wanted")
+    LINKED = "linked", _("linked")
+    HELD = "held", _("held for staff")
+
+
+class Resource(models.TextChoices):
+    """The resources that entitlements add and pins fix; units: MiB, percent of a thread, count."""
+
+    MEMORY = "memory", _("memory (MiB)")
+    SWAP = "swap", _("swap (MiB)")
+    DISK = "disk", _("disk (MiB)")
+    CPU = "cpu", _("CPU (% of a thread)")
+    IO = "io", _("IO weight")
+    DATABASES = "databases", _("databases")
+    ALLOCATIONS = "allocations", _("allocations")
+    BACKUPS = "backups", _("backups")

@@ -1,0 +1,1 @@
+"""Drivers: each speaks one panel's API and knows nothing of our tables (docs/drivers.md)."""

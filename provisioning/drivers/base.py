@@ -1,0 +1,164 @@
+"""What a driver is: observe, plan, apply. `plan` is pure and lives here; authors write the other two.
+
+The engine owns order, proof and persistence (reconcile/engine.py); a driver holds no state of its own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from provisioning.drivers.spec import ProductSpec
+from provisioning.drivers.types import (
+    Absent,
+    Account,
+    AccountWant,
+    Capability,
+    Change,
+    ChangeKind,
+    ConnectionReport,
+    Desired,
+    Look,
+    Memory,
+    Observed,
+    PanelConfig,
+    Plan,
+    ServerRef,
+    ServerState,
+    Transport,
+    Wanted,
+)
+
+
+class PanelDriver(ABC):
+    """One panel's API behind three verbs (octoDNS's cut). Subclasses register with `registry.register`."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    spec: ClassVar[ProductSpec]
+    longest_call: ClassVar[float]
+    """Seconds that one call of this panel may take before we give up on its answer."""
+    unique_marks: ClassVar[bool]
+    """Whether the panel itself refuses a second server with the same mark."""
+    default_rate: ClassVar[int]
+    """Calls a minute that the panel is known to allow, until its own header says otherwise."""
+
+    def __init__(self, config: PanelConfig, transport: Transport, memory: Memory) -> None:
+        """Binds the driver to one panel for one job."""
+        self.config = config
+        self.transport = transport
+        self.memory = memory
+
+    @classmethod
+    @abstractmethod
+    def auth_headers(cls, api_key: str) -> dict[str, str]:
+        """The headers that carry the panel's key; kept out of every record."""
+
+    @abstractmethod
+    def test_connection(self) -> ConnectionReport:
+        """Says in plain words what works and what does not (CAL-11). Raises nothing for expected trouble."""
+
+    @abstractmethod
+    def check_target(self, document: Mapping[str, Any]) -> dict[str, str]:
+        """Checks nest, egg, node and variables against the panel: field path -> problem. May raise Unknown."""
+
+    @abstractmethod
+    def observe(self, ref: ServerRef) -> Look:
+        """One fresh full look. ABSENT only on proof; raises Unknown and its like otherwise."""
+
+    @abstractmethod
+    def account_ensure(self, want: AccountWant) -> Account:
+        """Finds or makes the account by the safe rules (CAL-05, CAL-06). Raises AccountHeld."""
+
+    @abstractmethod
+    def account_update(self, account_id: str, want: AccountWant) -> Account:
+        """Carries a changed e-mail, name or mark over. Raises AccountHeld on a conflict or an admin."""
+
+    @abstractmethod
+    def accounts(self) -> Iterable[Account]:
+        """Every account of the panel, over all pages."""
+
+    @abstractmethod
+    def servers(self) -> Iterable[Observed]:
+        """Every server of the panel, over all pages."""
+
+    @abstractmethod
+    def pin(self, desired: Desired) -> dict[str, Any]:
+        """Chooses what must be the same in each try of a create (the allocation). Raises NoCapacity."""
+
+    @abstractmethod
+    def apply(self, change: Change, desired: Desired, observed: Look) -> Observed | None:
+        """Does one change. Returns the full new look if the answer showed it, else None (a look follows)."""
+
+    @abstractmethod
+    def preview(self, desired: Desired) -> dict[str, Any]:
+        """The exact payload that a create would send. May raise Unknown, Rejected, SpecProblem."""
+
+    @abstractmethod
+    def server_url(self, observed: Observed) -> str:
+        """The link of *Go to server* (CAL-40)."""
+
+    @abstractmethod
+    def sign_in_help(self, observed: Observed, account: Account) -> dict[str, str]:
+        """What the ready mail says: panel address, sign-in name, forgot-password page, SFTP. No password."""
+
+    def plan(self, desired: Desired, observed: Look) -> Plan | None:
+        """The difference as data; None where nothing is to do. Pure."""
+        if isinstance(observed, Absent):
+            changes = self._plan_missing(desired)
+        elif desired.state is Wanted.ABSENT:
+            changes = [_delete(observed)]
+        else:
+            changes = self._plan_existing(desired, observed)
+        return Plan(tuple(changes), tuple(self.plan_notes(desired, observed))) if changes else None
+
+    def plan_notes(self, _desired: Desired, _observed: Look) -> list[str]:
+        """Remarks for staff on what the plan leaves alone."""
+        return []
+
+    def _plan_missing(self, desired: Desired) -> list[Change]:
+        # A suspended service without a server stays without one: nothing is made that could not be used.
+        if desired.state is not Wanted.PRESENT:
+            return []
+        after = {"name": desired.name, "owner": desired.owner, "limits": dict(desired.limits)}
+        return [Change(ChangeKind.CREATE, f"create server {desired.name}", after=after)]
+
+    def _plan_existing(self, desired: Desired, observed: Observed) -> list[Change]:
+        changes: list[Change] = []
+        if desired.set_mark and observed.mark != desired.mark:
+            changes.append(_value_change(ChangeKind.MARK, "external id", observed.mark, desired.mark))
+        suspended = observed.state is ServerState.SUSPENDED
+        if desired.state is Wanted.PRESENT and suspended:
+            changes.append(Change(ChangeKind.UNSUSPEND, "unsuspend the server"))
+        changes += self._plan_limits(desired, observed)
+        changes += self._plan_runtime(desired)
+        if desired.state is Wanted.SUSPENDED and not suspended:
+            changes.append(Change(ChangeKind.SUSPEND, "suspend the server"))
+        return changes
+
+    def _plan_limits(self, desired: Desired, observed: Observed) -> list[Change]:
+        names = [name for name in desired.limits if observed.limits.get(name) != desired.limits[name]]
+        if not names:
+            return []
+        before = {name: observed.limits.get(name) for name in names}
+        after = {name: desired.limits[name] for name in names}
+        parts = ", ".join(f"{name} {before[name]} → {after[name]}" for name in names)
+        return [Change(ChangeKind.RESIZE, parts, before, after)]
+
+    def _plan_runtime(self, desired: Desired) -> list[Change]:
+        # Only what the product changed is applied: a customer's own edits on the panel are not drift.
+        wanted, applied = desired.runtime.as_json(), desired.runtime_applied
+        if applied is None or wanted == applied:
+            return []
+        return [_value_change(ChangeKind.STARTUP, "startup", dict(applied), wanted)]
+
+
+def _value_change(kind: ChangeKind, label: str, before: object, after: object) -> Change:
+    return Change(kind, f"{label}: {before or 'none'} → {after}", {label: before}, {label: after})
+
+
+def _delete(observed: Observed) -> Change:
+    what = {"server_id": observed.server_id, "uuid": observed.uuid, "mark": observed.mark}
+    return Change(ChangeKind.DELETE, f"delete server {observed.name} ({observed.identifier})", before=what)

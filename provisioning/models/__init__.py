@@ -1,0 +1,38 @@
+"""The tables. Truth lives here; the queue only wakes workers (DESIGN section 2)."""
+
+from provisioning.models.catalogue import BillingConnection, GracePolicy, GracePolicyVersion, Panel, Product
+from provisioning.models.customers import Customer, PanelAccount
+from provisioning.models.inbox import EndpointSecret, Event, WebhookEndpoint
+from provisioning.models.installation import Heartbeat, Installation
+from provisioning.models.machines import ApiToken
+from provisioning.models.operations import AuditEntry, DeleteGrant, Notification, Operation, PanelCall
+from provisioning.models.panels import AllocationHold, PanelGate, PanelMemory
+from provisioning.models.service import Entitlement, Pin, Service, Suspension
+
+__all__ = [
+    "AllocationHold",
+    "ApiToken",
+    "AuditEntry",
+    "BillingConnection",
+    "Customer",
+    "DeleteGrant",
+    "EndpointSecret",
+    "Entitlement",
+    "Event",
+    "GracePolicy",
+    "GracePolicyVersion",
+    "Heartbeat",
+    "Installation",
+    "Notification",
+    "Operation",
+    "Panel",
+    "PanelAccount",
+    "PanelCall",
+    "PanelGate",
+    "PanelMemory",
+    "Pin",
+    "Product",
+    "Service",
+    "Suspension",
+    "WebhookEndpoint",
+]
