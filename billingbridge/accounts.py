@@ -1,0 +1,65 @@
+"""Staff accounts: how allauth behaves here."""
+
+import time
+from typing import Any, Final
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.authentication import get_authentication_records
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.totp.internal.auth import TOTP
+from django.conf import settings
+from django.http import HttpRequest
+
+from billingbridge.proxies import client_ip
+from billingbridge.second_factor import is_enrolled
+from provisioning.lib.crypto import FieldCipher
+
+MFA_APP: Final = "allauth.mfa"
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped here
+    """Closed to strangers; the caller's address comes from our own proxy rule."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Nobody signs up: staff are made by staff."""
+        return False
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The address that the rate limits count."""
+        return client_ip(request)
+
+    def is_reauthentication_required(self, *, app: str) -> bool:
+        """Ask for the password again, except right after sign-in while the first factor is being set up."""
+        if app == MFA_APP and not is_enrolled(self.request.user):
+            times = [record["at"] for record in get_authentication_records(self.request)]
+            return time.time() - max(times, default=0.0) > settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+        return bool(super().is_reauthentication_required(app=app))
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is untyped here
+    """Keeps authenticator secrets encrypted with FIELD_KEYS; allauth would store them in clear."""
+
+    def encrypt(self, text: str) -> str:
+        """Encrypt with the newest key."""
+        return FieldCipher(settings.FIELD_KEYS).encrypt(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Decrypt with whichever key made it; raises the cipher's error for a foreign text."""
+        return FieldCipher(settings.FIELD_KEYS).decrypt(encrypted_text)
+
+
+class EnrolForm(ActivateTOTPForm):  # type: ignore[misc]  # allauth is untyped here
+    """Enrolment whose code is spent, so that it cannot be used again to sign in (ASVS 6.5.1)."""
+
+    def clean_code(self) -> str:
+        """The checked code; refuses one that was used a moment ago."""
+        code: str = super().clean_code()
+        totp = TOTP(Authenticator(user=self.user, type=Authenticator.Type.TOTP))
+        if not totp._mark_code_used(code):
+            raise self._used()
+        return code
+
+    def _used(self) -> Any:
+        return SecondFactorAdapter().validation_error("incorrect_code")

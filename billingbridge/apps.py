@@ -1,0 +1,32 @@
+"""The composition root as a Django app: it wires libraries together once all apps are loaded."""
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class SiteConfig(AppConfig):
+    """Connects sign-in, logs and the cache table; holds no models."""
+
+    name = "billingbridge"
+    verbose_name = "Site"
+
+    def ready(self) -> None:
+        """Connect receivers and take the libraries' own leaking pages out of the admin."""
+        from billingbridge import admin_site, logging, second_factor
+
+        admin_site.secure_sign_in()
+        second_factor.connect()
+        logging.connect_jobs()
+        post_migrate.connect(_create_cache_table, sender=self)
+
+
+def _create_cache_table(*, using: str, **kwargs: Any) -> None:
+    """Make the shared cache's table in its own database, after the first migration of the main one."""
+    from django.conf import settings
+    from django.core.management import call_command
+
+    if using == "default" and not settings.REDIS_URL:
+        alias = "cache" if "cache" in settings.DATABASES else "default"
+        call_command("createcachetable", database=alias, verbosity=0)

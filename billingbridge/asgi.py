@@ -1,0 +1,12 @@
+"""ASGI entry point, for servers that speak it; the project itself needs only WSGI."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billingbridge.settings")
+
+from billingbridge.startup import refuse_wrong_settings  # noqa: E402  (needs the line above)
+
+refuse_wrong_settings()
+application = get_asgi_application()

@@ -1,0 +1,43 @@
+"""Settings of the test suite: its own secrets, SQLite, no `.env`.
+
+TEST_DATABASE_URL and TEST_REDIS_URL run the same suite on PostgreSQL and Redis.
+"""
+
+import os
+import tempfile
+
+os.environ.update(
+    {
+        "ENV_FILE": "",
+        "SECRET_KEY": "tests-only-9f2b7c64d1e85a30c7b2f86e4d19a053b7",
+        "FIELD_KEYS": "dGVzdHMtb25seS1maWVsZC1rZXktMzItYnl0ZXMtISE=",
+        "INSTALLATION_ID": "test",
+        "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
+        "PUBLIC_URL": "http://testserver",
+        "ALLOW_PLAIN_HTTP": "true",
+        "SUPPORT_EMAIL": "help@example.com",
+        "STAFF_EMAILS": "staff@example.com",
+        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL", ""),
+        "REDIS_URL": os.environ.get("TEST_REDIS_URL", ""),
+    }
+)
+os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="billingbridge-tests-"))
+
+from billingbridge.settings import *  # noqa: E402,F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_AUTOREFRESH = True
+if not REDIS_URL:  # noqa: F405
+    # The shared cache has tests of its own; everything else is faster without its database.
+    DATABASES = {"default": DATABASES["default"]}  # noqa: F405
+    DATABASE_ROUTERS: list[str] = []
+    CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "tests"},
+        "q2stats": CACHES["q2stats"],  # noqa: F405
+    }
+SILENCED_SYSTEM_CHECKS = ["billingbridge.E006", "billingbridge.W001"]
