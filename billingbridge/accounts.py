@@ -14,7 +14,7 @@ from django.http import HttpRequest
 
 from billingbridge.proxies import client_ip
 from billingbridge.second_factor import is_enrolled
-from provisioning.lib.crypto import FieldCipher
+from provisioning.models.fields import field_cipher
 
 MFA_APP: Final = "allauth.mfa"
 
@@ -43,11 +43,11 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth i
 
     def encrypt(self, text: str) -> str:
         """Encrypt with the newest key."""
-        return FieldCipher(settings.FIELD_KEYS).encrypt(text)
+        return field_cipher().encrypt(text)
 
     def decrypt(self, encrypted_text: str) -> str:
         """Decrypt with whichever key made it; raises the cipher's error for a foreign text."""
-        return FieldCipher(settings.FIELD_KEYS).decrypt(encrypted_text)
+        return field_cipher().decrypt(encrypted_text)
 
 
 class EnrolForm(ActivateTOTPForm):  # type: ignore[misc]  # allauth is untyped here

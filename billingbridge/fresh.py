@@ -1,7 +1,7 @@
 """*Sign in again*: proof of a second factor within the last minutes, before something dangerous.
 
 Apps must not import this package. They load `settings.FRESH_FACTOR` with `import_string` and ask it; if it
-says no, they redirect to `fresh_second_factor_url`, whose name is in `settings.FRESH_FACTOR_URL`.
+says no, they redirect to the address that `settings.FRESH_FACTOR_URL`, loaded likewise, gives for the way back.
 """
 
 import time
