@@ -1,0 +1,44 @@
+"""The log of calls to the imitated API: what tests count and the page shows."""
+
+import re
+from collections import Counter, deque
+from dataclasses import dataclass
+
+KEPT = 5000
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    """One call; ``pattern`` is the route's, ``status`` 0 where no answer was given, ``note`` names a fault."""
+
+    at: float
+    method: str
+    path: str
+    pattern: str
+    status: int
+    note: str = ""
+
+
+class CallLog:
+    """The last calls and a counter by method and path pattern; control and page requests are not in it."""
+
+    def __init__(self) -> None:
+        self.entries: deque[CallRecord] = deque(maxlen=KEPT)
+        self.counter: Counter[tuple[str, str]] = Counter()
+
+    def __len__(self) -> int:
+        return sum(self.counter.values())
+
+    def add(self, record: CallRecord) -> None:
+        """Keep one call."""
+        self.entries.append(record)
+        self.counter[record.method, record.pattern] += 1
+
+    def count(self, method: str = "", path: str = "") -> int:
+        """How many of the kept calls match both regular expressions (searched; empty matches all)."""
+        return sum(1 for e in self.entries if re.search(method, e.method) and re.search(path, e.path))
+
+    def clear(self) -> None:
+        """Forget everything, to count from here."""
+        self.entries.clear()
+        self.counter.clear()

@@ -1,0 +1,127 @@
+"""The page at ``/``: what the panel holds and what was asked of it, so that people see what the bridge did."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from html import escape
+from typing import TYPE_CHECKING
+
+from provisioning.sandbox.world import Server, State
+
+if TYPE_CHECKING:
+    from provisioning.sandbox.server import PanelSandbox
+
+REFRESH = 2
+LAST_CALLS = 40
+STYLE = """
+:root { color-scheme: light dark; --line: #d6dbe1; --soft: #f4f6f8; --text: #1b2430; --quiet: #5a6675;
+  --good: #14663a; --bad: #a3201d; --wait: #7a4b00; }
+@media (prefers-color-scheme: dark) { :root { --line: #333d4a; --soft: #1a212b; --text: #e4e9ef; --quiet: #a3afbd;
+  --good: #6ed39b; --bad: #ff948f; --wait: #f0bf6a; } body { background: #11161d; } }
+body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.35rem; margin: 0 0 .25rem; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
+p { color: var(--quiet); margin: 0; } .wide { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { padding: .4rem .7rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { background: var(--soft); font-weight: 600; } td.path { font-family: ui-monospace, monospace; font-size: .85em; }
+.good { color: var(--good); } .bad { color: var(--bad); } .wait { color: var(--wait); }
+"""
+
+
+def document(title: str, intro: str, body: str) -> str:
+    """A whole page that loads itself again every few seconds."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="refresh" content="{REFRESH}"><title>{escape(title)}</title><style>{STYLE}</style></head>'
+        f"<body><main><h1>{escape(title)}</h1><p>{escape(intro)}</p>{body}</main></body></html>"
+    )
+
+
+def table(title: str, heads: Iterable[str], rows: Iterable[Iterable[str]], empty: str) -> str:
+    """A titled table; cells are HTML already, ``empty`` is said where there is no row."""
+    lines = ["<tr>" + "".join(cells) + "</tr>" for cells in rows]
+    if not lines:
+        return f"<h2>{escape(title)}</h2><p>{escape(empty)}</p>"
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
+    body = "".join(lines)
+    return (
+        f'<h2>{escape(title)}</h2><div class="wide"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def cell(value: object, style: str = "") -> str:
+    """One cell, escaped."""
+    text = "" if value is None else str(value)
+    return f'<td class="{style}">{escape(text)}</td>' if style else f"<td>{escape(text)}</td>"
+
+
+def clock(at: float) -> str:
+    """A time of day in UTC."""
+    return datetime.fromtimestamp(at, tz=UTC).strftime("%H:%M:%S")
+
+
+def panel_page(sandbox: "PanelSandbox") -> str:
+    """Servers, users, armed faults and the last calls of a sandbox panel."""
+    state = sandbox.state
+    body = _servers(state) + _users(state) + _faults(sandbox) + _calls(sandbox)
+    intro = f"It stands in for Pterodactyl 1.11.7. {len(sandbox.calls)} calls so far. Times are UTC."
+    return document("Sandbox panel", intro, body)
+
+
+def _servers(state: State) -> str:
+    heads = ("Id", "External id", "Name", "Status", "Memory", "Disk", "CPU", "Owner", "Node", "Port")
+    rows = [_server(state, server) for server in list(state.servers.values())]
+    return table("Servers", heads, rows, "No server yet.")
+
+
+def _server(state: State, server: Server) -> list[str]:
+    status = server.status or server.power
+    style = "wait" if status in ("installing", "suspended") else "bad" if "failed" in status else "good"
+    return [
+        cell(server.id),
+        cell(server.external_id),
+        cell(server.name),
+        cell(status, style),
+        cell(f"{server.memory} MiB"),
+        cell(f"{server.disk} MiB"),
+        cell(f"{server.cpu} %"),
+        cell(state.users[server.owner_id].email),
+        cell(state.nodes[server.node_id].name),
+        cell(state.allocations[server.allocation_id].port),
+    ]
+
+
+def _users(state: State) -> str:
+    heads = ("Id", "External id", "User name", "E-mail", "Name")
+    rows = [
+        [
+            cell(u.id),
+            cell(u.external_id),
+            cell(u.username),
+            cell(u.email),
+            cell(f"{u.first_name} {u.last_name}"),
+        ]
+        for u in list(state.users.values())
+    ]
+    return table("Users", heads, rows, "No user yet.")
+
+
+def _faults(sandbox: "PanelSandbox") -> str:
+    heads = ("Kind", "Method", "Path", "Left", "Seconds")
+    rows = [
+        [cell(f.kind, "bad"), cell(f.method or "any"), cell(f.path or "any", "path"),
+         cell("until cleared" if f.count is None else f.count), cell(f.seconds)]
+        for f in list(sandbox.faults.active)
+    ]  # fmt: skip
+    return table("Armed faults", heads, rows, "None.")
+
+
+def _calls(sandbox: "PanelSandbox") -> str:
+    last = list(sandbox.calls.entries)[-LAST_CALLS:]
+    rows = [
+        [cell(clock(c.at)), cell(c.method), cell(c.path, "path"),
+         cell(c.status or "no answer", "good" if 0 < c.status < 400 else "bad"), cell(c.note)]
+        for c in reversed(last)
+    ]  # fmt: skip
+    return table("Last calls", ("Time", "Method", "Path", "Answer", "Fault"), rows, "Nobody has called yet.")

@@ -1,0 +1,144 @@
+"""What a fresh sandbox holds: nests and eggs, an administrator with two keys, and for use a location with nodes.
+
+Eggs have the names, ids, order and variables of a stock panel 1.11.7; their texts are short ones of our own.
+"""
+
+from provisioning.sandbox.world import (
+    Allocation,
+    ApiKey,
+    Egg,
+    EggVariable,
+    Location,
+    Nest,
+    Node,
+    User,
+    World,
+    new_key,
+    new_uuid,
+)
+
+AUTHOR = "support@pterodactyl.io"
+JAVA = "ghcr.io/pterodactyl/yolks:java_"
+JAVA_IMAGES = {f"Java {version}": f"{JAVA}{version}" for version in (21, 17, 16, 11, 8)}
+JAR = "java -Xms128M -XX:MaxRAMPercentage=95.0 -jar {{SERVER_JARFILE}}"
+PAPER = "java -Xms128M -XX:MaxRAMPercentage=95.0 -Dterminal.jline=false -Dterminal.ansi=true -jar {{SERVER_JARFILE}}"
+JAR_RULES = r"required|regex:/^([\w\d._-]+)(\.jar)$/"
+NESTS = ("Minecraft", "Source Engine", "Voice Servers", "Rust")
+# name, description, variable, default, rules, whether customers see it
+Variable = tuple[str, str, str, str, str, bool]
+JARFILE: Variable = ("Server Jar File", "The jar to run.", "SERVER_JARFILE", "server.jar", JAR_RULES, True)
+EGGS: tuple[tuple[str, str, tuple[Variable, ...]], ...] = (
+    ("Bungeecord", JAR, (JARFILE,)),
+    ("Forge Minecraft", JAR, (JARFILE,)),
+    ("Sponge (SpongeVanilla)", JAR, (JARFILE,)),
+    (
+        "Vanilla Minecraft",
+        JAR,
+        (
+            JARFILE,
+            ("Server Version", "The version to install.", "VANILLA_VERSION", "latest", "required|string|between:3,15", True),
+        ),
+    ),
+    (
+        "Paper",
+        PAPER,
+        (
+            ("Minecraft Version", "The version to install.", "MINECRAFT_VERSION", "latest", "nullable|string|max:20", True),
+            JARFILE,
+            ("Download Path", "Where to download from.", "DL_PATH", "", "nullable|string", False),
+            ("Build Number", "The build to install.", "BUILD_NUMBER", "latest", "required|string|max:20", True),
+        ),
+    ),
+)  # fmt: skip
+CONFIG: dict[str, object] = {
+    "files": {
+        "server.properties": {
+            "parser": "properties",
+            "find": {
+                "server-ip": "0.0.0.0",  # noqa: S104 - a text of the egg
+                "server-port": "{{server.build.default.port}}",
+                "query.port": "{{server.build.default.port}}",
+            },
+        }
+    },
+    "startup": {"done": ")! For help, type "},
+    "stop": "stop",
+    "logs": [],
+    "file_denylist": [],
+    "extends": None,
+}
+SCRIPT: dict[str, object] = {
+    "privileged": True,
+    "install": "#!/bin/ash\r\necho installed",
+    "entry": "ash",
+    "container": "ghcr.io/pterodactyl/installers:alpine",
+    "extends": None,
+}
+FIRST_PORT, PORTS = 25565, 20
+
+
+def seed_panel(world: World, *, application_key: str = "", client_key: str = "") -> tuple[str, str]:
+    """A panel just installed: nests, eggs, an administrator. Returns his application key and his client key."""
+    for name in NESTS:
+        nest = Nest(*world.stamp("nests"), new_uuid(), name, AUTHOR, f"Games of the kind {name}.")
+        world.state.nests[nest.id] = nest
+    for name, startup, variables in EGGS:
+        _egg(world, name, startup, variables)
+    admin = User(
+        *world.stamp("users"), new_uuid(), "admin", "admin@example.com", "Ad", "Min", root_admin=True
+    )
+    world.state.users[admin.id] = admin
+    tokens = (application_key or new_key("ptla_"), client_key or new_key("ptlc_"))
+    for token in tokens:
+        key = ApiKey(*world.stamp("keys"), admin.id, token)
+        world.state.keys[key.id] = key
+    return tokens
+
+
+def _egg(world: World, name: str, startup: str, variables: tuple[Variable, ...]) -> None:
+    stamp = world.stamp("eggs")
+    rows = [_variable(world, stamp[0], variable) for variable in variables]
+    egg = Egg(
+        *stamp,
+        uuid=new_uuid(),
+        nest_id=1,
+        name=name,
+        author=AUTHOR,
+        description=f"A server of the kind {name}.",
+        docker_images=JAVA_IMAGES,
+        startup=startup,
+        config=CONFIG,
+        script=SCRIPT,
+        features=["eula", "java_version", "pid_limit"],
+        variables=rows,
+    )
+    world.state.eggs[egg.id] = egg
+
+
+def _variable(world: World, egg_id: int, variable: Variable) -> EggVariable:
+    name, description, env_variable, default, rules, visible = variable
+    stamp = world.stamp("egg_variables")
+    return EggVariable(*stamp, egg_id, name, description, env_variable, default, rules, visible, visible)
+
+
+def seed_fleet(world: World, *, nodes: int = 2, ports: int = PORTS) -> None:
+    """A location and its nodes with free allocations, ready to take servers."""
+    location = Location(*world.stamp("locations"), short="eu-1", long="Europe 1")
+    world.state.locations[location.id] = location
+    for number in range(1, nodes + 1):
+        node = Node(
+            *world.stamp("nodes"),
+            uuid=new_uuid(),
+            name=f"node-{number}",
+            location_id=location.id,
+            fqdn=f"node-{number}.example.com",
+            scheme="https",
+            memory=65536,
+            disk=512000,
+            daemon_token_id=new_key("")[:16],
+            daemon_token=new_key("") + new_key("")[:16],
+        )
+        world.state.nodes[node.id] = node
+        for port in range(FIRST_PORT, FIRST_PORT + ports):
+            row = Allocation(*world.stamp("allocations"), node.id, f"192.0.2.{number}", port)
+            world.state.allocations[row.id] = row
