@@ -148,6 +148,7 @@ class Entitlement(models.Model):
     source = models.CharField(max_length=120, help_text="What granted it; unique per service.")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True, help_text="When its end was carried over to the limits.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["service", "source"], name="entitlement_source_once")]

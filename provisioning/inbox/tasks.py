@@ -1,0 +1,141 @@
+"""The job that works on one event: claim, parse under guard, handle, close. Safe to run twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+from provisioning import audit
+from provisioning.billing.events import BillingEvent, EventInvalid, read_event
+from provisioning.choices import ActorKind, EventStatus
+from provisioning.inbox.registry import Handled, handler_for
+from provisioning.lib import clock
+from provisioning.lib.jsonsafe import BodyRejected, parse_body
+from provisioning.lib.ratelimit import backoff
+from provisioning.lifecycle.customers import EventHeld
+from provisioning.models import Event
+from provisioning.notifications import staff_notify
+
+log = structlog.get_logger(__name__)
+
+
+def process_event(event_id: int) -> None:
+    """Works on one received event. A second job for the same event finds nothing to claim."""
+    event = _claim(event_id)
+    if event is None:
+        return
+    with structlog.contextvars.bound_contextvars(request_id=event.request_id, event=event.pk):
+        try:
+            _work(event)
+        except Exception as error:  # noqa: BLE001 - the job boundary: kept, retried, shown
+            log.exception("event_crashed", event_id=event.pk)
+            _event_retry(event=event, error=error)
+
+
+def _claim(event_id: int) -> Event | None:
+    """Counts the attempt before the work, so that an event that kills its worker is seen."""
+    now = clock.now()
+    rows = Event.objects.filter(pk=event_id, status=EventStatus.RECEIVED, next_attempt_at__lte=now)
+    event = rows.select_related("connection", "endpoint").first()
+    if event is None:
+        return None
+    until = now + dt.timedelta(seconds=settings.LEASE_SECONDS)
+    claimed = Event.objects.filter(
+        pk=event_id, status=EventStatus.RECEIVED, next_attempt_at=event.next_attempt_at
+    ).update(next_attempt_at=until, attempts=event.attempts + 1)
+    event.attempts += 1
+    event.next_attempt_at = until
+    return event if claimed else None
+
+
+def _work(event: Event) -> None:
+    try:
+        body = parse_body(bytes(event.body))
+        fact = read_event(body if isinstance(body, dict) else {})
+    except BodyRejected as error:
+        event_close(event=event, status=EventStatus.REJECTED, words=f"Not readable: {error}", reason="unreadable")
+        return
+    except EventInvalid as error:
+        event_close(event=event, status=EventStatus.REJECTED, words=_sentence(error), reason="invalid")
+        return
+    event.type, event.subject = fact.type, fact.subscription_id
+    event.occurred_at, event.sequence = fact.occurred_at, fact.sequence
+    _handle(event, fact)
+
+
+def _sentence(error: EventInvalid) -> str:
+    return " ".join(f"“{name}” {text}" for name, text in error.problems.items())
+
+
+def _handle(event: Event, fact: BillingEvent) -> None:
+    handler = handler_for(fact.type)
+    if handler is None:
+        words = f"No handler for “{fact.type}”: kept, nothing was changed."
+        event_close(event=event, status=EventStatus.IGNORED, words=words)
+        return
+    if _in_the_future(event, fact):
+        words = f"occurred_at ({fact.occurred_at}) lies in the future: check the sender's clock, then replay."
+        event_close(event=event, status=EventStatus.REJECTED, words=words, reason="future")
+        return
+    try:
+        with transaction.atomic(), audit.acting_as(ActorKind.BILLING, event.endpoint.name, event=event):
+            handled = handler(event, fact)
+            _close(event, handled)
+    except EventInvalid as error:
+        event_close(event=event, status=EventStatus.REJECTED, words=_sentence(error), reason="invalid")
+    except EventHeld as held:
+        event_close(event=event, status=EventStatus.HELD, words=held.detail, reason=held.reason)
+
+
+def _in_the_future(event: Event, fact: BillingEvent) -> bool:
+    # A stamp ahead of time would make every later event look stale.
+    slack = dt.timedelta(seconds=settings.WEBHOOK_TOLERANCE_SECONDS)
+    return fact.occurred_at is not None and fact.occurred_at > event.received_at + slack
+
+
+def _close(event: Event, handled: Handled) -> None:
+    event.service = handled.service
+    event.status, event.result = handled.status, handled.words
+    event.reason, event.next_attempt_at, event.processed_at = "", None, clock.now()
+    event.save()
+
+
+def event_close(*, event: Event, status: EventStatus, words: str, reason: str = "") -> None:
+    """Ends the work on an event with words; staff are told once of what only they can mend."""
+    event.status, event.result, event.reason = status, words, reason
+    event.next_attempt_at, event.processed_at = None, clock.now()
+    event.save()
+    if status in (EventStatus.HELD, EventStatus.REJECTED, EventStatus.FAILED):
+        staff_notify(
+            key=f"event:{event.pk}:{reason or status}",
+            template="staff_event",
+            context={"event_id": event.pk, "status": str(status), "words": words, "subject": event.subject},
+        )
+
+
+def _event_retry(*, event: Event, error: Exception) -> None:
+    words = f"An error of ours ({type(error).__name__}); the log has it under request id {event.request_id}."
+    if event.attempts >= settings.MAX_ATTEMPTS:
+        event_close(event=event, status=EventStatus.FAILED, words=words, reason="internal")
+        return
+    wait = backoff(
+        event.attempts, base=settings.BACKOFF_BASE, cap=settings.BACKOFF_CAP, rng=random.SystemRandom()
+    )
+    Event.objects.filter(pk=event.pk, status=EventStatus.RECEIVED).update(
+        next_attempt_at=clock.now() + dt.timedelta(seconds=wait), result=words
+    )
+
+
+def event_replay(*, event: Event) -> None:
+    """Staff ask for an event to be worked on again. Its own time still orders it: old news stays old."""
+    with transaction.atomic():
+        Event.objects.filter(pk=event.pk).update(
+            status=EventStatus.RECEIVED, reason="", attempts=0, next_attempt_at=clock.now()
+        )
+        audit.record(
+            service=event.service, action="event.replay", message=f"Event {event.pk} is worked on once more."
+        )
