@@ -9,7 +9,7 @@ KEPT = 5000
 
 @dataclass(frozen=True)
 class CallRecord:
-    """One call; ``pattern`` is the route's, ``status`` 0 where no answer was given, ``note`` names a fault."""
+    """One call; ``pattern`` is the route's, ``status`` 0: no answer, ``note`` names a fault."""
 
     at: float
     method: str

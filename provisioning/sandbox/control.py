@@ -1,4 +1,4 @@
-"""The control API under ``/_sandbox/``: faults, daemons, installs, clock, counters. Neither logged nor limited."""
+"""The control API under ``/_sandbox/``: faults, daemons, installs, clock, counters. Never logged."""
 
 import json
 from collections.abc import Callable

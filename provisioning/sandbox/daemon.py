@@ -73,7 +73,7 @@ class Daemons:
             raise failure(behaviour)
 
     def create(self, node: Node, server: Server) -> None:
-        """Make the server and start its installation; a hanging daemon makes it although the panel gave up."""
+        """Make the server and start its installation; a hanging daemon makes it all the same."""
         if self.of(node.id).behaviour.mode == "hang":
             self.of(node.id).servers.add(server.uuid)
         self.call(node, "POST", "/api/servers")

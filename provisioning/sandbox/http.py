@@ -1,6 +1,6 @@
 """A small threaded HTTP/1.1 server with keep-alive: requests, responses, routing, rude deliveries.
 
-Standard library only. Bound to the loopback interface, because everything behind it is a toy with keys in clear.
+Standard library only. Bound to the loopback interface, because what is behind it is a toy.
 """
 
 import json
@@ -35,7 +35,7 @@ class Request:
 
     @cached_property
     def query(self) -> dict[str, object]:
-        """The query with PHP's bracket notation unfolded: ``filter[email]=x`` is ``{"filter": {"email": "x"}}``."""
+        """The query, unfolded as PHP does: ``filter[email]=x`` is ``{"filter": {"email": "x"}}``."""
         return nested(parse_qsl(self.query_string, keep_blank_values=True))
 
     def wants_json(self) -> bool:
@@ -233,7 +233,7 @@ class _Listener(ThreadingHTTPServer):
 
 
 class HttpServer:
-    """A server on a loopback port (0: any free one), running in a thread of its own between start and stop."""
+    """A server on a loopback port (0: any free one), in a thread of its own between start and stop."""
 
     def __init__(self, app: App, port: int = 0) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""The page at ``/``: what the panel holds and what was asked of it, so that people see what the bridge did."""
+"""The page at ``/``: what the panel holds and what was asked of it, so that people can follow."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -15,14 +15,17 @@ LAST_CALLS = 40
 STYLE = """
 :root { color-scheme: light dark; --line: #d6dbe1; --soft: #f4f6f8; --text: #1b2430; --quiet: #5a6675;
   --good: #14663a; --bad: #a3201d; --wait: #7a4b00; }
-@media (prefers-color-scheme: dark) { :root { --line: #333d4a; --soft: #1a212b; --text: #e4e9ef; --quiet: #a3afbd;
+@media (prefers-color-scheme: dark) { :root {
+  --line: #333d4a; --soft: #1a212b; --text: #e4e9ef; --quiet: #a3afbd;
   --good: #6ed39b; --bad: #ff948f; --wait: #f0bf6a; } body { background: #11161d; } }
-body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
+body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; color: var(--text);
+  font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.35rem; margin: 0 0 .25rem; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
 p { color: var(--quiet); margin: 0; } .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .4rem .7rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { background: var(--soft); font-weight: 600; } td.path { font-family: ui-monospace, monospace; font-size: .85em; }
+th { background: var(--soft); font-weight: 600; }
+td.path { font-family: ui-monospace, monospace; font-size: .85em; }
 .good { color: var(--good); } .bad { color: var(--bad); } .wait { color: var(--wait); }
 """
 
@@ -32,7 +35,8 @@ def document(title: str, intro: str, body: str) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="refresh" content="{REFRESH}"><title>{escape(title)}</title><style>{STYLE}</style></head>'
+        f'<meta http-equiv="refresh" content="{REFRESH}"><title>{escape(title)}</title>'
+        f"<style>{STYLE}</style></head>"
         f"<body><main><h1>{escape(title)}</h1><p>{escape(intro)}</p>{body}</main></body></html>"
     )
 

@@ -1,4 +1,4 @@
-"""What a fresh sandbox holds: nests and eggs, an administrator with two keys, and for use a location with nodes.
+"""What a fresh sandbox holds: nests and eggs, an administrator with two keys, a location with nodes.
 
 Eggs have the names, ids, order and variables of a stock panel 1.11.7; their texts are short ones of our own.
 """
@@ -15,14 +15,18 @@ from provisioning.sandbox.world import (
     World,
     new_key,
     new_uuid,
+    random_text,
 )
 
 AUTHOR = "support@pterodactyl.io"
 JAVA = "ghcr.io/pterodactyl/yolks:java_"
 JAVA_IMAGES = {f"Java {version}": f"{JAVA}{version}" for version in (21, 17, 16, 11, 8)}
-JAR = "java -Xms128M -XX:MaxRAMPercentage=95.0 -jar {{SERVER_JARFILE}}"
-PAPER = "java -Xms128M -XX:MaxRAMPercentage=95.0 -Dterminal.jline=false -Dterminal.ansi=true -jar {{SERVER_JARFILE}}"
+MEMORY = "java -Xms128M -XX:MaxRAMPercentage=95.0"
+PAPER = f"{MEMORY} -Dterminal.jline=false -Dterminal.ansi=true -jar {{{{SERVER_JARFILE}}}}"
+JAR = f"{MEMORY} -jar {{{{SERVER_JARFILE}}}}"
 JAR_RULES = r"required|regex:/^([\w\d._-]+)(\.jar)$/"
+MINECRAFT_RULES = "nullable|string|max:20"
+VERSION_RULES = "required|string|between:3,15"
 NESTS = ("Minecraft", "Source Engine", "Voice Servers", "Rust")
 # name, description, variable, default, rules, whether customers see it
 Variable = tuple[str, str, str, str, str, bool]
@@ -36,17 +40,17 @@ EGGS: tuple[tuple[str, str, tuple[Variable, ...]], ...] = (
         JAR,
         (
             JARFILE,
-            ("Server Version", "The version to install.", "VANILLA_VERSION", "latest", "required|string|between:3,15", True),
+            ("Server Version", "Which to install.", "VANILLA_VERSION", "latest", VERSION_RULES, True),
         ),
     ),
     (
         "Paper",
         PAPER,
         (
-            ("Minecraft Version", "The version to install.", "MINECRAFT_VERSION", "latest", "nullable|string|max:20", True),
+            ("Minecraft Version", "Which to install.", "MINECRAFT_VERSION", "latest", MINECRAFT_RULES, True),
             JARFILE,
             ("Download Path", "Where to download from.", "DL_PATH", "", "nullable|string", False),
-            ("Build Number", "The build to install.", "BUILD_NUMBER", "latest", "required|string|max:20", True),
+            ("Build Number", "Which to install.", "BUILD_NUMBER", "latest", "required|string|max:20", True),
         ),
     ),
 )  # fmt: skip
@@ -78,7 +82,7 @@ FIRST_PORT, PORTS = 25565, 20
 
 
 def seed_panel(world: World, *, application_key: str = "", client_key: str = "") -> tuple[str, str]:
-    """A panel just installed: nests, eggs, an administrator. Returns his application key and his client key."""
+    """A panel just installed: nests, eggs, an administrator. Returns both his keys, application first."""
     for name in NESTS:
         nest = Nest(*world.stamp("nests"), new_uuid(), name, AUTHOR, f"Games of the kind {name}.")
         world.state.nests[nest.id] = nest
@@ -135,8 +139,8 @@ def seed_fleet(world: World, *, nodes: int = 2, ports: int = PORTS) -> None:
             scheme="https",
             memory=65536,
             disk=512000,
-            daemon_token_id=new_key("")[:16],
-            daemon_token=new_key("") + new_key("")[:16],
+            daemon_token_id=random_text(16),
+            daemon_token=random_text(64),
         )
         world.state.nodes[node.id] = node
         for port in range(FIRST_PORT, FIRST_PORT + ports):

@@ -17,9 +17,11 @@ from datetime import UTC, datetime
 from provisioning.sandbox.calls import CallLog
 
 RESOURCES = (
-    "servers", "nodes", "allocations", "users", "locations", "nests", "eggs", "database_hosts", "server_databases",
+    "servers", "nodes", "allocations", "users", "locations", "nests", "eggs",
+    "database_hosts", "server_databases",
 )  # fmt: skip
 READ, WRITE = 1, 2
+KEY_LENGTH = 48
 
 
 @dataclass
@@ -326,4 +328,9 @@ def new_uuid() -> str:
 
 def new_key(prefix: str) -> str:
     """A random API key: prefix and 11 characters as identifier, then 32 of secret (contract section 1.1)."""
-    return prefix + secrets.token_hex(22)[: 48 - len(prefix)]
+    return prefix + random_text(KEY_LENGTH - len(prefix))
+
+
+def random_text(length: int) -> str:
+    """So many random hexadecimal digits."""
+    return secrets.token_hex(length)[:length]

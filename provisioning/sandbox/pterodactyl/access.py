@@ -31,11 +31,12 @@ def _alive(world: World, state: State, key: ApiKey) -> tuple[ApiKey, User]:
 
 
 def check_address(key: ApiKey, request: Request) -> None:
-    """A key may be bound to networks; the sandbox itself is only ever called from the loopback. Raises 403."""
+    """A key may be bound to networks; here callers are on the loopback. Raises 403."""
     networks = [ip_network(item, strict=False) for item in key.allowed_ips]
     if networks and not any(ip_address(LOOPBACK) in network for network in networks):
         raise denied(
-            f"This IP address ({LOOPBACK}) does not have permission to access the API using these credentials."
+            f"This IP address ({LOOPBACK}) does not have permission "
+            "to access the API using these credentials."
         )
 
 
@@ -48,7 +49,7 @@ def check_client(call: Call) -> None:
 
 
 def check_application(call: Call, endpoint: Endpoint) -> None:
-    """The owner must be an administrator now, and an application key needs the right of the resource. Raises 403."""
+    """The owner must be an administrator now, an application key needs the right. Raises 403."""
     if not call.user.root_admin:
         raise denied("This account does not have permission to access the API.")
     if endpoint.resource and not call.may(endpoint.resource, endpoint.need):

@@ -76,7 +76,7 @@ Handler = Callable[[Call], Response]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A handler with the right it needs; ``gate``: refused while the server's state forbids it (section 8.1)."""
+    """A handler with the right it needs; ``gate``: refused in some server states (section 8.1)."""
 
     handler: Handler
     api: str
@@ -95,7 +95,7 @@ class Endpoints:
     def on(
         self, method: str, path: str, resource: str = "", *, gate: bool = True
     ) -> Callable[[Handler], Handler]:
-        """Register a handler for ``/api/<api><path>``; GET needs the read right of the resource, others write."""
+        """Register a handler for ``/api/<api><path>``; GET needs the right to read, others to write."""
 
         def register(handler: Handler) -> Handler:
             endpoint = Endpoint(handler, self.api, resource, READ if method == "GET" else WRITE, gate)

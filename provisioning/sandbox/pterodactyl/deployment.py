@@ -1,4 +1,4 @@
-"""Choosing a node and an allocation, as the panel's automatic deployment does (contract sections 5 and 6.3)."""
+"""Choosing a node and an allocation, as automatic deployment does (contract sections 5 and 6.3)."""
 
 import random
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ def _room(size: int, overallocate: int) -> float:
 
 
 def suitable_nodes(state: State, memory: int, disk: int, locations: Sequence[int]) -> list[Node]:
-    """The public nodes of these locations (none: of all) with room for so many MiB. Raises 400 where none fits."""
+    """The public nodes of these locations (none: of all) with room for so many MiB. Raises 400."""
     found = [
         node
         for node in state.nodes.values()
@@ -34,7 +34,7 @@ def suitable_nodes(state: State, memory: int, disk: int, locations: Sequence[int
 def free_allocation(
     state: State, nodes: Sequence[Node], ports: Sequence[int], dedicated: bool, chooser: random.Random
 ) -> Allocation:
-    """A random free allocation of these nodes (``ports`` empty: of any port). Raises 400 where there is none."""
+    """A random free allocation of these nodes (``ports`` empty: of any port). Raises 400."""
     ids = {node.id for node in nodes}
     taken = {(a.node_id, a.ip) for a in state.allocations.values() if a.server_id is not None}
     found = [

@@ -81,7 +81,7 @@ def conflict(detail: str) -> PanelError:
 
 
 def render(error: PanelError, request: Request) -> Response:
-    """The answer for an error; without a JSON Accept header a redirect or an HTML page (section 0, trap 1)."""
+    """The answer for an error; without a JSON Accept header a redirect or a page (section 0, trap 1)."""
     if request.wants_json():
         body = json.dumps({"errors": error.entries()}, indent=4).encode()
         return Response(status=error.status, body=body, headers=dict(error.headers))

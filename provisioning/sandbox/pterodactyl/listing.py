@@ -31,7 +31,7 @@ def partials(names: str) -> dict[str, Filter]:
 
 
 def filtered(call: Call, rows: Sequence[R], filters: Mapping[str, Filter]) -> list[R]:
-    """The rows that pass the request's filters; an empty value filters nothing. Raises 400 for unknown names."""
+    """The rows that pass the request's filters; an empty value passes all. Raises 400."""
     asked = call.request.query.get("filter")
     if not isinstance(asked, dict):
         return list(rows)
@@ -45,7 +45,7 @@ def filtered(call: Call, rows: Sequence[R], filters: Mapping[str, Filter]) -> li
     return kept
 
 
-def ordered(call: Call, rows: list[R], sorts: Sequence[str]) -> list[R]:
+def ordered(call: Call, rows: Sequence[R], sorts: Sequence[str]) -> list[R]:
     """The rows in the order of ``sort``, by id where none is asked for."""
     asked = str(call.request.query.get("sort") or "")
     name = asked.removeprefix("-")
@@ -67,7 +67,7 @@ def _query_error(
 def page_of(
     call: Call, rows: Sequence[R], *, default: int = 50, most: int | None = None, keep_query: bool = False
 ) -> tuple[list[R], dict[str, object]]:
-    """One page of rows and its ``pagination``; the Application API's links drop the query, the Client API's keep it."""
+    """One page of rows and its ``pagination``; only the Client API's links keep the query."""
     size = _number(call, "per_page", default) or 15
     size = min(size, most) if most else size
     page = max(1, _number(call, "page", 1))

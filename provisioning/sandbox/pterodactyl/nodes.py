@@ -21,7 +21,7 @@ from provisioning.sandbox.pterodactyl.listing import (
 from provisioning.sandbox.pterodactyl.relations import shown
 from provisioning.sandbox.pterodactyl.serializers import deployable_node, listed
 from provisioning.sandbox.pterodactyl.validation import Field, validate
-from provisioning.sandbox.world import Allocation, Node, new_key, new_uuid
+from provisioning.sandbox.world import Allocation, Node, new_uuid, random_text
 
 ENDPOINTS = Endpoints("application")
 NODE_FILTERS = partials("uuid name fqdn daemon_token_id")
@@ -145,8 +145,8 @@ def node_create(call: Call) -> Response:
         scheme=str(call.text("scheme")),
         memory=call.number("memory"),
         disk=call.number("disk"),
-        daemon_token_id=new_key("")[:16],
-        daemon_token=new_key("") + new_key("")[:16],
+        daemon_token_id=random_text(16),
+        daemon_token=random_text(64),
     )
     _fill(call, node)
     call.state.nodes[node.id] = node

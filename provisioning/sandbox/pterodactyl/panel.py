@@ -1,4 +1,4 @@
-"""From request to answer: routes, keys, rate windows, bindings and rights, in the panel's order (section 1.1)."""
+"""From request to answer: keys, rate windows, bindings, rights, in the panel's order (section 1.1)."""
 
 import json
 from collections.abc import Callable

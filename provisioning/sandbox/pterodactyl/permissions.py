@@ -1,4 +1,4 @@
-"""The permission keys of sub-users by group (contract section 8.5). The wording is ours, only the keys are read."""
+"""The permission keys of sub-users by group (contract section 8.5). The wording is ours."""
 
 NAMES: dict[str, tuple[str, str]] = {
     "websocket": ("Live console and usage.", "connect"),

@@ -1,4 +1,4 @@
-"""Rows as the Application API shows them, and the relations that ``include`` adds (contract sections 3 to 6)."""
+"""Rows as the Application API shows them, (contract sections 3 to 6)."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime

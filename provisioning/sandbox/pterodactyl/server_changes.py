@@ -166,7 +166,7 @@ def server_startup(call: Call) -> Response:
 
 
 def _toggle(call: Call, suspend: bool) -> Response:
-    """Suspend or unsuspend; a failing daemon puts back null or suspended, whatever it was before (trap 11)."""
+    """Suspend or unsuspend; a failing daemon puts back null or suspended, whatever was before (trap 11)."""
     server = call.bound(Server)
     if (server.status == "suspended") == suspend:
         return no_content()

@@ -1,4 +1,4 @@
-"""The panel's rate windows: a fixed minute for each user and API, shared by all keys of a user (section 1.4)."""
+"""The panel's rate windows: a fixed minute for each user and API, shared by his keys (section 1.4)."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class Throttle:
         self.windows: dict[tuple[str, str], Window] = {}
 
     def hit(self, api: str, user: User) -> dict[str, str]:
-        """Count a call of this user; the headers of its answer. Raises 429 at the end of the window's room."""
+        """Count a call of this user; the headers of its answer. Raises 429 over the limit."""
         limit = self.limit(api)
         if limit is None:
             return {}
