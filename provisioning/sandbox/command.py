@@ -1,6 +1,7 @@
 """Runs the stand-ins as a process: ``python -m provisioning.sandbox``, and behind ``manage.py sandbox``."""
 
 import argparse
+import os
 import signal
 import sys
 import threading

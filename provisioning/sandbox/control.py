@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Input = dict[str, Any]
 Handler = Callable[["PanelSandbox", Input, dict[str, str]], object]
+POWER_STATES = ("offline", "starting", "running", "stopping")
 OUTCOMES = ("success", "fail", "never")
 
 
@@ -111,6 +112,13 @@ def install_finish(sandbox: "PanelSandbox", body: Input, parameters: dict[str, s
     return {"status": sandbox.state.servers[int(parameters["server"])].status}
 
 
+def power_set(sandbox: "PanelSandbox", body: Input, parameters: dict[str, str]) -> object:
+    """What the daemon reports for a server, as if its customer had started or stopped it."""
+    server = sandbox.state.servers[int(parameters["server"])]
+    server.power = _one_of(body.get("power"), POWER_STATES)
+    return {"power": server.power}
+
+
 def backup_finish(sandbox: "PanelSandbox", body: Input, parameters: dict[str, str]) -> object:
     """Finish a backup."""
     sandbox.backup_finish(parameters["backup"], **body)
@@ -157,6 +165,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/daemon", daemon_set),
     ("POST", "/installs", installs_set),
     ("POST", "/servers/{server}/install", install_finish),
+    ("POST", "/servers/{server}/power", power_set),
     ("POST", "/backups/{backup}/finish", backup_finish),
     ("POST", "/settings", settings_set),
     ("POST", "/throttle", throttle_set),

@@ -19,6 +19,7 @@ from provisioning.sandbox.world import (
 )
 
 AUTHOR = "support@pterodactyl.io"
+OTHER_AUTHORS = {"Paper": "parker@pterodactyl.io"}
 JAVA = "ghcr.io/pterodactyl/yolks:java_"
 JAVA_IMAGES = {f"Java {version}": f"{JAVA}{version}" for version in (21, 17, 16, 11, 8)}
 MEMORY = "java -Xms128M -XX:MaxRAMPercentage=95.0"
@@ -107,7 +108,7 @@ def _egg(world: World, name: str, startup: str, variables: tuple[Variable, ...])
         uuid=new_uuid(),
         nest_id=1,
         name=name,
-        author=AUTHOR,
+        author=OTHER_AUTHORS.get(name, AUTHOR),
         description=f"A server of the kind {name}.",
         docker_images=JAVA_IMAGES,
         startup=startup,

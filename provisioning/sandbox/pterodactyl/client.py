@@ -165,7 +165,7 @@ def server_resources(call: Call) -> Response:
         raise PanelError(504, "DaemonConnectionException", error.detail) from error
     running = server.power == "running"
     resources = {
-        "memory_bytes": server.memory * 2**19 if running else 0,
+        "memory_bytes": server.memory * 2**18 if running else 0,
         "cpu_absolute": 12.5 if running else 0,
         "disk_bytes": 104857600,
         "network_rx_bytes": 1000 if running else 0,

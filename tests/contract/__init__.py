@@ -1,0 +1,1 @@
+"""The sandbox is held to what the real programs answered."""
