@@ -1,6 +1,7 @@
 """The log of calls to the imitated API: what tests count and the page shows."""
 
 import re
+import threading
 from collections import Counter, deque
 from dataclasses import dataclass
 
@@ -25,20 +26,23 @@ class CallLog:
     def __init__(self) -> None:
         self.entries: deque[CallRecord] = deque(maxlen=KEPT)
         self.counter: Counter[tuple[str, str]] = Counter()
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return sum(self.counter.values())
 
     def add(self, record: CallRecord) -> None:
         """Keep one call."""
-        self.entries.append(record)
-        self.counter[record.method, record.pattern] += 1
+        with self._lock:
+            self.entries.append(record)
+            self.counter[record.method, record.pattern] += 1
 
     def count(self, method: str = "", path: str = "") -> int:
         """How many of the kept calls match both regular expressions (searched; empty matches all)."""
-        return sum(1 for e in self.entries if re.search(method, e.method) and re.search(path, e.path))
+        return sum(1 for e in list(self.entries) if re.search(method, e.method) and re.search(path, e.path))
 
     def clear(self) -> None:
         """Forget everything, to count from here."""
-        self.entries.clear()
-        self.counter.clear()
+        with self._lock:
+            self.entries.clear()
+            self.counter.clear()

@@ -8,7 +8,6 @@ import re
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -166,7 +165,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def read(self) -> Request | None:
         """The request with its body, or None where the body is too large to read."""
-        length = int(self.headers.get("Content-Length") or 0)
+        told = self.headers.get("Content-Length") or "0"
+        length = int(told) if told.isdigit() else 0
         if length > BODY_LIMIT:
             return None
         parts = urlsplit(self.path)
@@ -274,8 +274,3 @@ def _shut(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:  # closed in the meantime by the client
         return
-
-
-def wait(seconds: float) -> None:
-    """Sleep; one place, so that tests can see who waits."""
-    time.sleep(seconds)

@@ -11,6 +11,7 @@ from provisioning.sandbox.world import (
     Location,
     Nest,
     Node,
+    Server,
     User,
     World,
     new_key,
@@ -80,6 +81,7 @@ SCRIPT: dict[str, object] = {
     "extends": None,
 }
 FIRST_PORT, PORTS = 25565, 20
+VANILLA = 4
 
 
 def seed_panel(world: World, *, application_key: str = "", client_key: str = "") -> tuple[str, str]:
@@ -147,3 +149,32 @@ def seed_fleet(world: World, *, nodes: int = 2, ports: int = PORTS) -> None:
         for port in range(FIRST_PORT, FIRST_PORT + ports):
             row = Allocation(*world.stamp("allocations"), node.id, f"192.0.2.{number}", port)
             world.state.allocations[row.id] = row
+
+
+def seed_servers(world: World, count: int, *, owner_id: int, mark: str = "load-{}") -> None:
+    """So many installed servers of one owner on the first node, external ids by a pattern (for load)."""
+    node = next(iter(world.state.nodes.values()))
+    egg = world.state.eggs[VANILLA]
+    for number in range(1, count + 1):
+        allocation = Allocation(*world.stamp("allocations"), node.id, node.fqdn, FIRST_PORT + number)
+        server = Server(
+            *world.stamp("servers"),
+            uuid=new_uuid(),
+            name=f"Server {number}",
+            owner_id=owner_id,
+            node_id=node.id,
+            allocation_id=allocation.id,
+            egg_id=egg.id,
+            startup=egg.startup,
+            image=next(iter(egg.docker_images.values())),
+            memory=1024,
+            swap=0,
+            disk=2048,
+            io=500,
+            cpu=100,
+            external_id=mark.format(number),
+            variables={v.env_variable: v.default_value for v in egg.variables},
+        )
+        allocation.server_id = server.id
+        world.state.allocations[allocation.id] = allocation
+        world.state.servers[server.id] = server

@@ -89,6 +89,7 @@ class PanelSandbox:
             response = self.panel.handle(request)
         else:
             response = self.faults.apply(fault, request, self.panel.handle)
+        self.faults.remember()
         status = 0 if response.delivery == "drop" else response.status
         pattern = self.panel.pattern(request)
         note = fault.kind if fault else ""

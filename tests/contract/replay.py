@@ -1,4 +1,4 @@
-"""Replays recorded exchanges against a sandbox: ids mapped, controls called where the real panel had an event."""
+"""Replays recorded exchanges against a sandbox, with ids mapped and controls used in between."""
 
 import json
 from collections.abc import Mapping
@@ -182,7 +182,7 @@ BEFORE: dict[str, tuple[tuple[str, dict[str, object]], ...]] = {
 
 
 def differences(expected: Any, actual: Any, where: str = "$", kind: str = "") -> list[str]:
-    """Where keys, types or values differ; values that are not the contract's (ids, times, eggs' texts) aside."""
+    """Where keys, types or values differ; chance values (ids, times, eggs' texts) aside."""
     if type(expected) is not type(actual):
         return [f"{where}: {type(expected).__name__} recorded, {type(actual).__name__} now"]
     if isinstance(expected, dict):

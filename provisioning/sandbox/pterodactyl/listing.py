@@ -12,7 +12,6 @@ from provisioning.sandbox.world import Row
 
 R = TypeVar("R", bound=Row)
 Filter = Callable[[Any, str], bool]
-NUMBERS = ("page", "per_page")
 
 
 def partial(attribute: str) -> Filter:

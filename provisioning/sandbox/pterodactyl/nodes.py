@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_network
 from typing import Any
 
+from provisioning.sandbox.daemon import DaemonError
 from provisioning.sandbox.http import Response
 from provisioning.sandbox.pterodactyl.calling import Call, Endpoints, no_content, success
 from provisioning.sandbox.pterodactyl.deployment import suitable_nodes
@@ -20,12 +21,17 @@ from provisioning.sandbox.pterodactyl.listing import (
 )
 from provisioning.sandbox.pterodactyl.relations import shown
 from provisioning.sandbox.pterodactyl.serializers import deployable_node, listed
-from provisioning.sandbox.pterodactyl.validation import Field, validate
+from provisioning.sandbox.pterodactyl.validation import Field, known, validate
 from provisioning.sandbox.world import Allocation, Node, new_uuid, random_text
 
 ENDPOINTS = Endpoints("application")
 NODE_FILTERS = partials("uuid name fqdn daemon_token_id")
 MOST_PORTS = 1000
+NOT_PERSISTED = (
+    "The daemon configuration <strong>has been updated</strong>, however there was an error encountered "
+    "while attempting to automatically update the configuration file on the Daemon. You will need to "
+    "manually update the configuration file (config.yml) for the daemon to apply these changes."
+)
 NUMBERS = (
     "memory",
     "memory_overallocate",
@@ -62,7 +68,7 @@ def node_fields(call: Call) -> list[Field]:
     """The rules of POST and PATCH, in the panel's order."""
     return [
         Field("name", r"required|regex:/^([\w .-]{1,100})$/"),
-        Field("location_id", "required", name="Location", exists=lambda v: v in call.state.locations),
+        Field("location_id", "required", name="Location", exists=known(call.state.locations)),
         Field("fqdn", "required|string"),
         Field("scheme", "required"),
         Field("memory", "required|numeric|min:1"),
@@ -156,7 +162,7 @@ def node_create(call: Call) -> Response:
 
 @ENDPOINTS.on("PATCH", "/nodes/{node}", "nodes")
 def node_update(call: Call) -> Response:
-    """Change a node; pushing the configuration to the daemon is left out."""
+    """Change a node and tell its daemon; where that fails the change stays, the answer is 400."""
     node = call.bound(Node)
     call.validate(node_fields(call))
     for name in ("name", "fqdn", "scheme"):
@@ -164,6 +170,10 @@ def node_update(call: Call) -> Response:
     node.location_id = call.number("location_id")
     _fill(call, node)
     node.updated_at = call.world.now()
+    try:
+        call.daemons.call(node, "POST", "/api/update")
+    except DaemonError as error:
+        raise display(NOT_PERSISTED, "ConfigurationNotPersistedException") from error
     return success(shown(call, "node", node))
 
 

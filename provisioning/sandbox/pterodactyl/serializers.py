@@ -1,6 +1,6 @@
 """Rows as the Application API shows them, (contract sections 3 to 6)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from provisioning.sandbox.world import (
@@ -208,4 +208,3 @@ def listed(items: list[dict[str, object]]) -> dict[str, object]:
 
 
 NULL = item("null_resource", {})
-Serializer = Callable[[State, Row], Attributes]

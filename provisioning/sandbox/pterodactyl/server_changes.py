@@ -1,5 +1,7 @@
 """Changing and ending servers (contract sections 6.4 to 6.9)."""
 
+from contextlib import suppress
+
 from provisioning.sandbox.daemon import DaemonError
 from provisioning.sandbox.http import Response
 from provisioning.sandbox.pterodactyl.calling import Call, Endpoints, no_content, success
@@ -10,11 +12,10 @@ from provisioning.sandbox.pterodactyl.server_create import (
     LIMITS,
     THREADS,
     environment,
-    known,
     unique_mark,
 )
 from provisioning.sandbox.pterodactyl.server_remove import remove_server
-from provisioning.sandbox.pterodactyl.validation import Field
+from provisioning.sandbox.pterodactyl.validation import Field, known
 from provisioning.sandbox.world import Allocation, Node, Server
 
 ENDPOINTS = Endpoints("application")
@@ -100,10 +101,8 @@ def server_build(call: Call) -> Response:
     server.allocation_limit = _nullable(call, "feature_limits.allocations")
     server.backup_limit = call.number("feature_limits.backups")
     server.updated_at = call.world.now()
-    try:
+    with suppress(DaemonError):
         call.daemons.sync(_node(call), server)
-    except DaemonError:
-        call.daemons.of(server.node_id).calls.append(("SYNC", "failed"))
     return success(shown(call, "server", server))
 
 

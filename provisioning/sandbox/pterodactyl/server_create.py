@@ -1,5 +1,7 @@
 """Creating a server (contract section 6.3)."""
 
+from contextlib import suppress
+
 from provisioning.sandbox.daemon import DaemonError
 from provisioning.sandbox.http import Response
 from provisioning.sandbox.pterodactyl.calling import Call, Endpoints, success
@@ -7,7 +9,7 @@ from provisioning.sandbox.pterodactyl.deployment import free_allocation, suitabl
 from provisioning.sandbox.pterodactyl.nodes import parse_ports
 from provisioning.sandbox.pterodactyl.relations import shown
 from provisioning.sandbox.pterodactyl.server_remove import remove_server
-from provisioning.sandbox.pterodactyl.validation import Check, Field, validate
+from provisioning.sandbox.pterodactyl.validation import Check, Field, known, validate
 from provisioning.sandbox.world import Allocation, Egg, Server, State, World, new_uuid
 
 ENDPOINTS = Endpoints("application")
@@ -33,15 +35,6 @@ def unique_mark(world: World, state: State, except_for: Server | None = None) ->
         return not any((row.external_id or "").lower() == wanted for row in rows)
 
     return free
-
-
-def known(table: object) -> Check:
-    """Whether a number is the id of a row of this table."""
-
-    def exists(value: object) -> bool:
-        return isinstance(table, dict) and str(value).isdigit() and int(str(value)) in table
-
-    return exists
 
 
 def free(state: State) -> Check:
@@ -187,8 +180,6 @@ def server_create(call: Call) -> Response:
 def _roll_back(call: Call, server: Server) -> None:
     """Ask the daemon to forget the server, whatever it answers, and remove it from the panel."""
     node = call.state.nodes[server.node_id]
-    try:
+    with suppress(DaemonError):
         call.daemons.delete(node, server)
-    except DaemonError:
-        call.daemons.of(node.id).calls.append(("ROLLBACK", "ignored"))
     remove_server(call.state, server)

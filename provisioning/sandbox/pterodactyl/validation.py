@@ -196,6 +196,15 @@ def _size(value: object, numeric: bool) -> tuple[float, str]:
     return len(str(value)), "text"
 
 
+def known(table: object) -> Check:
+    """Whether a number is the id of a row of this table."""
+
+    def exists(value: object) -> bool:
+        return isinstance(table, dict) and str(value).isdigit() and int(str(value)) in table
+
+    return exists
+
+
 def _is_number(value: object, _: str) -> bool:
     if isinstance(value, bool):
         return False
