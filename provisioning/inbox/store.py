@@ -127,7 +127,7 @@ def _insert(endpoint: WebhookEndpoint, origin: Origin, *, sender_id: str, **fiel
 def _conflict_report(*, endpoint: WebhookEndpoint, first: Event, digest: str, origin: Origin) -> None:
     """Tells staff that one id came with two bodies: a broken sender, or somebody who has the secret."""
     log.warning(
-        "event_conflict", endpoint=endpoint.name, event=first.pk, body_sha256=digest, ip=origin.remote_ip
+        "event_conflict", endpoint=endpoint.name, first=first.pk, body_sha256=digest, ip=origin.remote_ip
     )
     with audit.acting_as(ActorKind.BILLING, endpoint.name, event=first):
         audit.record(
