@@ -30,10 +30,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         """The address that the rate limits count."""
         return client_ip(request)
 
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Leave wrong passwords to axes: allauth counts per name, so a stranger could lock anybody out."""
+
     def is_reauthentication_required(self, *, app: str) -> bool:
         """Ask for the password again, except right after sign-in while the first factor is being set up."""
         if app == MFA_APP and not is_enrolled(self.request.user):
-            times = [record["at"] for record in get_authentication_records(self.request)]
+            times = [record["at"] for record in get_authentication_records(self.request, self.request.user)]
             return time.time() - max(times, default=0.0) > settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
         return bool(super().is_reauthentication_required(app=app))
 
@@ -48,6 +51,12 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth i
     def decrypt(self, encrypted_text: str) -> str:
         """Decrypt with whichever key made it; raises the cipher's error for a foreign text."""
         return field_cipher().decrypt(encrypted_text)
+
+
+def attempted_name(request: HttpRequest | None, credentials: dict[str, Any] | None) -> str:
+    """The name somebody tries to sign in with, folded: allauth finds *Ada* by *ADA*, so axes must as well."""
+    posted = request.POST.get("login", "") if request else ""
+    return str((credentials or {}).get("username") or posted).strip().casefold()
 
 
 class EnrolForm(ActivateTOTPForm):  # type: ignore[misc]  # allauth is untyped here

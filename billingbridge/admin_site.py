@@ -12,13 +12,11 @@ HIDDEN_APPS: Final = ("account", "mfa", "django_q", "axes", "socialaccount")
 
 def secure_sign_in() -> None:
     """Send the admin's own log-in to the site's, which asks for the second factor."""
-    if "allauth.account" in str(getattr(admin.site.login, "__module__", "")):
-        return
     admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 
 def hide_library_models() -> None:
-    """Unregister every model of the HIDDEN_APPS; called once all admin modules are loaded."""
+    """Unregister every model of the HIDDEN_APPS; called when all admin modules are loaded."""
     for label in HIDDEN_APPS:
         if apps.is_installed(label) or label in apps.app_configs:
             for model in apps.get_app_config(label).get_models():

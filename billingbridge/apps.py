@@ -17,6 +17,7 @@ class SiteConfig(AppConfig):
         from billingbridge import admin_site, logging, second_factor
 
         admin_site.secure_sign_in()
+        admin_site.hide_library_models()
         second_factor.connect()
         logging.connect_jobs()
         post_migrate.connect(_create_cache_table, sender=self)

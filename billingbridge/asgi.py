@@ -6,7 +6,7 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billingbridge.settings")
 
-from billingbridge.startup import refuse_wrong_settings  # noqa: E402  (needs the line above)
+from billingbridge.startup import refuse_wrong_settings
 
 refuse_wrong_settings()
 application = get_asgi_application()

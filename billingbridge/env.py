@@ -86,7 +86,7 @@ class Env:
         return value
 
     def secret_key(self, name: str) -> str:
-        """Django's signing key. Without one, a key of this process alone stands in until the check refuses."""
+        """Django's signing key. Without one, a random key stands in until the check refuses."""
         advice = "Set it to a random text of 50 characters or more; `make keys` prints one."
         return self.required(name, advice, fallback=secrets.token_urlsafe(50))
 

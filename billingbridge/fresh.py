@@ -1,7 +1,7 @@
 """*Sign in again*: proof of a second factor within the last minutes, before something dangerous.
 
-Apps must not import this package. They load `settings.FRESH_FACTOR` with `import_string` and ask it; if it
-says no, they redirect to the address that `settings.FRESH_FACTOR_URL`, loaded likewise, gives for the way back.
+Apps must not import this package. They load `settings.FRESH_FACTOR` with `import_string` and ask it. If it
+says no, they redirect to what `settings.FRESH_FACTOR_URL`, loaded the same way, makes of the way back.
 """
 
 import time
@@ -17,7 +17,7 @@ from billingbridge.second_factor import last_second_factor
 def fresh_second_factor(request: HttpRequest, max_age: int | None = None) -> bool:
     """Whether this session proved its second factor within *max_age* seconds (default: the setting).
 
-    Read from the host's clock on purpose: sign-in times are the sign-in library's, and no demo speeds them up.
+    Reads the host's clock: sign-in times are the library's own, and no demo speeds them up.
     """
     age = time.time() - last_second_factor(request)
     return request.user.is_authenticated and age <= (max_age or settings.FRESH_FACTOR_SECONDS)

@@ -1,27 +1,25 @@
 """Health for load balancers and monitors: `/livez` (the process answers) and `/readyz` (it can do its work).
 
-`/readyz` says in words what is wrong and is cheap enough for a probe each second.
+`/readyz` says in words what is wrong, and is cheap enough to be asked each second.
 """
 
-from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime
 from typing import Final
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseFailure
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from provisioning.choices import EventStatus
 from provisioning.lib import clock
 from provisioning.models import Event, Heartbeat
 
-Check = Callable[[], str]
 WEB_BEAT: Final = "web"
-WORDS: Final = {
-    "tick": "No ticker has shown itself",
-    "sweep": "No sweep has run",
-    "worker": "No queue worker has finished a job",
+BEATS: Final = {
+    "tick": ("The ticker has not run", "Start `manage.py tick`, or look at why it stopped."),
+    "sweep": ("No sweep has run", "Start a queue worker with `manage.py qcluster`."),
 }
 
 
@@ -35,33 +33,47 @@ def livez(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 if all checks pass, else 503 with the reasons; never a secret, never an exception's text."""
+    """200 if all is well, else 503 with the reasons; never a secret, never an exception's text."""
     try:
-        reasons = [reason for check in (database, inbox, beats) if (reason := check())]
-    except DatabaseError:
-        reasons = ["The database does not accept writes. Look at its server and its disk space."]
+        reasons = [*_write_reasons(), *_beat_reasons(), *_inbox_reasons()]
+    except DatabaseFailure:
+        reasons = ["The database does not take writes. Look at its server, its disk and its lock."]
     body = {"status": "unavailable" if reasons else "ok", "reasons": reasons}
     return JsonResponse(body, status=503 if reasons else 200)
 
 
-def database() -> str:
-    """Writes a row; DatabaseError is the caller's."""
+def _write_reasons() -> list[str]:
+    """Write a row; what the database raises is the caller's."""
     Heartbeat.objects.update_or_create(name=WEB_BEAT, defaults={"beat_at": clock.now()})
-    return ""
+    return []
 
 
-def inbox() -> str:
-    """The oldest event that nobody has looked at must not be old."""
-    oldest = Event.objects.filter(status="received").order_by("received_at").first()
-    return late("The oldest unread event has waited", oldest.received_at) if oldest else ""
+def _beat_reasons() -> list[str]:
+    """The ticker and the sweep must have run lately (alarm after three minutes, reliability bar B12)."""
+    beats = dict(Heartbeat.objects.filter(name__in=BEATS).values_list("name", "beat_at"))
+    return [
+        f"{words} {_since(beats.get(name))}. {advice}"
+        for name, (words, advice) in BEATS.items()
+        if _is_late(beats.get(name))
+    ]
 
 
-def beats() -> str:
-    """The sweep and the ticker must have run lately."""
-    return ""
+def _inbox_reasons() -> list[str]:
+    """No event may lie unseen; one that waits for a panel has been seen."""
+    unseen = Event.objects.filter(status=EventStatus.RECEIVED, attempts=0).order_by("id")
+    oldest = unseen.values_list("received_at", flat=True).first()
+    if oldest is None or not _is_late(oldest):
+        return []
+    return [f"An event has not been looked at {_since(oldest)}. Look at the queue's workers."]
 
 
-def late(words: str, since: object) -> str:
-    """A sentence if *since* is longer ago than HEALTH_MAX_LAG_SECONDS, else nothing."""
-    limit = timedelta(seconds=settings.HEALTH_MAX_LAG_SECONDS)
-    return f"{words} {limit}" if since else ""
+def _is_late(moment: datetime | None) -> bool:
+    return moment is None or _age(moment) > settings.HEALTH_MAX_LAG_SECONDS
+
+
+def _age(moment: datetime) -> float:
+    return (clock.now() - moment).total_seconds()
+
+
+def _since(moment: datetime | None) -> str:
+    return f"for {_age(moment):.0f} seconds" if moment else "yet"

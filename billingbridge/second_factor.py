@@ -44,7 +44,9 @@ def lacks_second_factor(request: HttpRequest) -> bool:
 def last_second_factor(request: HttpRequest) -> float:
     """When this session last proved a second factor (Unix seconds); 0.0 if never."""
     times = [
-        record["at"] for record in get_authentication_records(request) if record.get("method") == "mfa"
+        record["at"]
+        for record in get_authentication_records(request, request.user)
+        if record.get("method") == "mfa"
     ]
     return max(times, default=0.0)
 
@@ -57,7 +59,7 @@ def is_enrolled(user: Any) -> bool:
 def _record_enrolment(
     *, request: HttpRequest, user: AbstractBaseUser, authenticator: Authenticator, **kwargs: Any
 ) -> None:
-    """Enrolling proves the factor: its code was typed in. Without this, staff would be asked at once again."""
+    """Enrolling proves the factor: its code was typed in, so staff are not asked again at once."""
     if authenticator.type != Authenticator.Type.RECOVERY_CODES:
         record_authentication(request, user, "mfa", id=authenticator.pk, type=authenticator.type)
 

@@ -4,14 +4,11 @@ Pages run under a strict content policy. The admin's theme evaluates expressions
 inline styles, so `/admin/` gets exactly these two rights more, and nothing else does.
 """
 
-from datetime import timedelta
 from typing import Any, Final
 
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest, HttpResponseBase
-
-LOCKOUT_TIME: Final = timedelta(minutes=15)
 
 STRICT_POLICY: Final[dict[str, Any]] = {
     "default-src": [NONE],
@@ -42,7 +39,7 @@ PASSWORD_VALIDATORS: Final[list[dict[str, Any]]] = [
 ]
 
 
-class PolicyMiddleware(CSPMiddleware):  # type: ignore[misc]  # django-csp is untyped here
+class PolicyMiddleware(CSPMiddleware):
     """Sends the content policy: strict, or the admin's."""
 
     def get_policy_parts(

@@ -1,6 +1,7 @@
 """The project's settings, all from the environment (or `.env`); docs/settings.md explains each variable."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ SUPPORT_EMAIL = env.text("SUPPORT_EMAIL")
 STAFF_EMAILS = env.words("STAFF_EMAILS")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 ALLOW_PLAIN_HTTP = env.flag("ALLOW_PLAIN_HTTP")
+BIND = env.text("BIND", "127.0.0.1:8000")
 
 # --- Engine (seconds, unless the name says otherwise) --------------------------------------------------
 TICK_SECONDS = env.number("TICK_SECONDS", 1, least=0.05)
@@ -86,7 +88,6 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Applications --------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "billingbridge.apps.SiteConfig",
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -108,6 +109,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "provisioning.apps.ProvisioningConfig",
     "upsell.apps.UpsellConfig",
+    # Last: the admin's theme replaces the admin site while it gets ready, and ours is wired after that.
+    "billingbridge.apps.SiteConfig",
 ]
 MIDDLEWARE = [
     "billingbridge.proxies.ProxyMiddleware",
@@ -163,9 +166,7 @@ TIME_ZONE = "UTC"
 
 # --- Mail ----------------------------------------------------------------------------------------------
 EMAIL_TIMEOUT = 20
-vars().update(
-    env.url("EMAIL_URL", f"filemail:///{VAR_DIR.resolve() / 'mail'}", environ.Env.email_url_config)
-)
+vars().update(env.url("EMAIL_URL", f"filemail:///{VAR_DIR.resolve() / 'mail'}", environ.Env.email_url_config))
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", SUPPORT_EMAIL or "billingbridge@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
@@ -210,7 +211,7 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
-# A wrong password is counted by axes, in the database; this limit still counts wrong second factors.
+# Counts wrong second factors only: wrong passwords are axes' matter (see AccountAdapter).
 ACCOUNT_RATE_LIMITS = {"login_failed": "20/m/ip,5/300s/key"}
 MFA_ADAPTER = "billingbridge.accounts.SecondFactorAdapter"
 MFA_FORMS = {"activate_totp": "billingbridge.accounts.EnrolForm"}
@@ -222,10 +223,10 @@ FRESH_FACTOR = "billingbridge.fresh.fresh_second_factor"
 FRESH_FACTOR_URL = "billingbridge.fresh.fresh_second_factor_url"
 FRESH_FACTOR_SECONDS = 300
 AXES_FAILURE_LIMIT = 5
-AXES_COOLOFF_TIME = security.LOCKOUT_TIME
+AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "billingbridge.proxies.client_ip"
-AXES_USERNAME_FORM_FIELD = "login"
+AXES_USERNAME_CALLABLE = "billingbridge.accounts.attempted_name"
 AXES_LOCKOUT_TEMPLATE = "account/locked.html"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False

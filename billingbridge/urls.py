@@ -6,9 +6,6 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from billingbridge import health
-from billingbridge.admin_site import hide_library_models
-
-hide_library_models()
 
 # Only what staff need; sign-up, social accounts and e-mail management do not exist here.
 accounts = [

@@ -3,6 +3,7 @@
 Run by every command (`manage.py check` shows them all); ids are `billingbridge.E001` and on.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Iterator
@@ -104,7 +105,7 @@ def times() -> Iterator[Error]:
         ("JOB_DEADLINE_SECONDS", settings.JOB_DEADLINE_SECONDS),
         ("the longest panel call", LONGEST_CALL_SECONDS),
     )
-    for (longer, more), (shorter, less) in zip(chain, chain[1:], strict=False):
+    for (longer, more), (shorter, less) in itertools.pairwise(chain):
         if more <= less:
             yield Error(
                 f"{longer} ({more} s) must be longer than {shorter} ({less} s).",

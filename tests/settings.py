@@ -23,7 +23,7 @@ os.environ.update(
 )
 os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="billingbridge-tests-"))
 
-from billingbridge.settings import *  # noqa: E402,F403
+from billingbridge.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
@@ -35,7 +35,7 @@ WHITENOISE_AUTOREFRESH = True
 if not REDIS_URL:  # noqa: F405
     # The shared cache has tests of its own; everything else is faster without its database.
     DATABASES = {"default": DATABASES["default"]}  # noqa: F405
-    DATABASE_ROUTERS: list[str] = []
+    DATABASE_ROUTERS = []
     CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "tests"},
         "q2stats": CACHES["q2stats"],  # noqa: F405
