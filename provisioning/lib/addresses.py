@@ -46,7 +46,6 @@ _NEVER = tuple(
     )
 )
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_COMPATIBLE = ipaddress.ip_network("::/96")
 
 
 def effective_address(address: Address) -> Address:
@@ -56,8 +55,6 @@ def effective_address(address: Address) -> Address:
     inner = address.ipv4_mapped or address.sixtofour
     if inner is None and address in _NAT64:
         inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    if inner is None and address in _COMPATIBLE and int(address) > 0xFFFF:
-        inner = ipaddress.IPv4Address(int(address))
     return inner or address
 
 

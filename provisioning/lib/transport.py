@@ -41,14 +41,8 @@ class Attempt:
     ends_by: float
     sent: bool = False
 
-    def before_send(self) -> None:
-        """Note that bytes leave now; stop if connecting has used up the time kept for the answer."""
-        if not self.sent and time.monotonic() > self.connect_by:
-            raise HttpError("unreachable", "Connecting took too long.", maybe_processed=False)
-        self.sent = True
-
     def time_left(self) -> float:
-        """Seconds until the call must be over. Raises TimeoutError if there are none."""
+        """Seconds left for what is being done: connecting, or the rest. Raises TimeoutError if none are."""
         end = self.ends_by if self.sent else self.connect_by
         left = end - time.monotonic()
         if left <= 0:
@@ -127,6 +121,8 @@ def _connect(host: str, port: int) -> socket.socket:
     try:
         _check(sock.getpeername()[0], allow_private=attempt.allow_private)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # For the TLS handshake: it belongs to connecting, too.
+        sock.settimeout(attempt.time_left())
     except (HttpError, OSError):
         sock.close()
         raise
@@ -140,10 +136,12 @@ class _Guarded(HTTPConnection):
         return _connect(self.host, self.port or self.default_port)
 
     def send(self, data: Any) -> None:
-        """Send; the base class would connect here as well, but after our note."""
+        """Send, and note it; the base class would connect here as well, but after our note."""
         if self.sock is None:
             self.connect()
-        _ATTEMPT.get().before_send()
+        attempt = _ATTEMPT.get()
+        attempt.sent = True
+        self.sock.settimeout(attempt.time_left())
         super().send(data)
 
 

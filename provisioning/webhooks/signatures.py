@@ -121,7 +121,7 @@ def _matching(expected: Iterable[bytes], offered: Sequence[bytes]) -> int | None
     for index, digest in enumerate(expected):
         # No early end: the time must not tell which secret or which signature fitted.
         hits = sum(hmac.compare_digest(digest, value) for value in offered)
-        found = index if hits and found is None else found
+        found = index if hits else found
     return found
 
 

@@ -355,6 +355,22 @@ def test_plain_http_behind_an_https_url_is_a_tls_error() -> None:
     assert (caught.value.kind, caught.value.maybe_processed) == ("tls", False)
 
 
+def test_name_connection_and_handshake_share_one_time_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = socket.socket.connect
+
+    def slow(sock: socket.socket, address: Any) -> None:
+        connect(sock, address)
+        time.sleep(0.12)
+
+    path = trusted_certificate(tmp_path, monkeypatch)
+    monkeypatch.setattr(transport._PlainSocket, "connect", slow, raising=False)
+    with listening(over_tls(path, saying(response()))) as server, pytest.raises(HttpError) as caught:
+        make_client(server.safe_url, connect_timeout=0.1).request("GET", "/")
+    assert (caught.value.kind, bytes(server.heard)) == ("unreachable", b"")
+
+
 def test_a_hanging_handshake_is_unreachable() -> None:
     def silent(listener: Listener) -> Behaviour:
         return lambda _connection: (bool(listener.stopped.wait(1)) and None) or None
