@@ -82,6 +82,12 @@ class Panel(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
+    class Meta:
+        permissions = [
+            ("act_brake", "Can release parked deletes"),
+            ("act_connect", "Can test, unpark and link accounts of panels"),
+        ]
+
     def __str__(self) -> str:
         return self.name
 

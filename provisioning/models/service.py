@@ -94,6 +94,18 @@ class Service(models.Model):
             models.Index(fields=["desired_state", "observed_state"], name="service_states"),
             models.Index(fields=["panel", "server_id"], name="service_server"),
             models.Index(fields=["customer"], name="service_customer"),
+            models.Index(
+                fields=["suspend_at"], condition=Q(suspend_at__isnull=False), name="service_suspending"
+            ),
+            models.Index(fields=["undo_until"], condition=Q(undo_until__isnull=False), name="service_ending"),
+        ]
+        permissions = [
+            ("act_suspend", "Can suspend, unsuspend and hold services"),
+            ("act_terminate", "Can end services and undo an end"),
+            ("act_limits", "Can pin limits"),
+            ("act_retry", "Can retry, skip and apply plans"),
+            ("act_relink", "Can link, adopt and recreate servers"),
+            ("act_replay", "Can replay events"),
         ]
 
     def __str__(self) -> str:
