@@ -8,7 +8,7 @@ and says after a failure whether the request can have been processed.
 import json as jsonlib
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException, RemoteDisconnected
 from typing import Any
@@ -31,6 +31,7 @@ __all__ = [
     "HttpClient",
     "HttpError",
     "Kind",
+    "Params",
     "quote_segment",
     "url_problem",
 ]
@@ -40,7 +41,7 @@ _CHUNK = 64 * 1024
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 _QUERY_SAFE = _PATH_SAFE + "?[]"
 
-Params = Mapping[str, str | int]
+Params = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from provisioning.lib.http import (
     DeadlineTooShort,
     HttpClient,
     HttpError,
+    Params,
     quote_segment,
 )
 from tests.provisioning.lib.servers import Behaviour, Listener, listening, over_tls, response, saying
@@ -108,12 +109,11 @@ def test_redirects_are_answers_not_orders(location: str) -> None:
         ("", "/u?filter[email]=ada@example.com", None, "/u?filter%5Bemail%5D=ada@example.com"),
         ("", "/u?page=1", {"per_page": 100}, "/u?page=1&per_page=100"),
         ("", "/u", {"filter[email]": "a&b=c"}, "/u?filter%5Bemail%5D=a%26b%3Dc"),
+        ("", "/u", [("port", 1), ("port", 2)], "/u?port=1&port=2"),
         ("", "//evil.example.com/x", None, "/evil.example.com/x"),
     ],
 )
-def test_paths_are_joined_and_quoted(
-    base: str, path: str, params: dict[str, str | int] | None, expected: str
-) -> None:
+def test_paths_are_joined_and_quoted(base: str, path: str, params: Params | None, expected: str) -> None:
     with listening(saying(response())) as server:
         make_client(server.url + base).request("GET", path, params=params)
     assert server.heard.split(b" ")[1].decode() == expected
