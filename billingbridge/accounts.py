@@ -34,11 +34,20 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         """Leave wrong passwords to axes: allauth counts per name, so a stranger could lock anybody out."""
 
     def is_reauthentication_required(self, *, app: str) -> bool:
-        """Ask for the password again, except right after sign-in while the first factor is being set up."""
-        if app == MFA_APP and not is_enrolled(self.request.user):
-            times = [record["at"] for record in get_authentication_records(self.request, self.request.user)]
-            return time.time() - max(times, default=0.0) > settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
-        return bool(super().is_reauthentication_required(app=app))
+        """Ask again before second factors are changed, except shortly after a proof.
+
+        A typed code counts as one. The password of the sign-in itself counts only for the first enrolment.
+        """
+        if app != MFA_APP:
+            return bool(super().is_reauthentication_required(app=app))
+        user = self.request.user
+        enrolled = is_enrolled(user)
+        times = [
+            record["at"]
+            for record in get_authentication_records(self.request, user)
+            if record["method"] == "mfa" or record.get("reauthenticated") or not enrolled
+        ]
+        return time.time() - max(times, default=0.0) > settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is untyped here

@@ -173,7 +173,7 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 # --- Security ------------------------------------------------------------------------------------------
 HTTPS = not ALLOW_PLAIN_HTTP
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^webhooks/"]
 SECURE_HSTS_SECONDS = env.whole("HSTS_SECONDS", 31_536_000) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = env.flag("HSTS_PRELOAD")

@@ -6,6 +6,10 @@ TEST_DATABASE_URL and TEST_REDIS_URL run the same suite on PostgreSQL and Redis.
 import os
 import tempfile
 
+# Redis has no test databases of its own: each parallel process takes another of its numbered ones.
+_NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
+_REDIS = os.environ.get("TEST_REDIS_URL", "").rpartition("/")[0]
+
 os.environ.update(
     {
         "ENV_FILE": "",
@@ -18,7 +22,7 @@ os.environ.update(
         "SUPPORT_EMAIL": "help@example.com",
         "STAFF_EMAILS": "staff@example.com",
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL", ""),
-        "REDIS_URL": os.environ.get("TEST_REDIS_URL", ""),
+        "REDIS_URL": f"{_REDIS}/{_NUMBER}" if _REDIS else "",
     }
 )
 os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="billingbridge-tests-"))
