@@ -5,6 +5,7 @@ The engine owns order, proof and persistence (reconcile/engine.py); a driver hol
 
 from __future__ import annotations
 
+import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -29,6 +30,9 @@ from provisioning.drivers.types import (
     Transport,
     Wanted,
 )
+from provisioning.lib.http import Answer
+from provisioning.lib.ratelimit import retry_after
+from provisioning.lib.ratelimit import retry_after
 
 
 class PanelDriver(ABC):
@@ -55,6 +59,21 @@ class PanelDriver(ABC):
     @abstractmethod
     def auth_headers(cls, api_key: str) -> dict[str, str]:
         """The headers that carry the panel's key; kept out of every record."""
+
+    @classmethod
+    def key_problem(cls, _api_key: str) -> str:
+        """What is wrong with the shape of a key, as a sentence without the key; empty if nothing (CAL-11)."""
+        return ""
+
+    @classmethod
+    def panel_trouble(cls, answer: Answer) -> bool:
+        """Whether an answer says that the whole panel is in trouble: what opens the breaker."""
+        return answer.status >= 500
+
+    @classmethod
+    def silence_seconds(cls, answer: Answer, now: dt.datetime) -> float:
+        """How long a 429 asks us to be silent; kept within 1 s and 1 h."""
+        return retry_after(answer.headers.get("retry-after"), now)
 
     @abstractmethod
     def test_connection(self) -> ConnectionReport:

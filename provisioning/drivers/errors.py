@@ -87,6 +87,11 @@ class Rejected(DriverError):
 
     reason = "panel_rejected"
 
+    def __init__(self, detail: str = "", *, fields: tuple[str, ...] = (), reason: str = "") -> None:
+        """`fields` name what was refused, as the panel called it (`environment.SERVER_JARFILE`)."""
+        super().__init__(detail, reason=reason)
+        self.fields = fields
+
 
 class WrongServer(DriverError):
     """The panel's id leads to a server that is not ours (other mark or owner): nothing may touch it."""

@@ -6,6 +6,7 @@ the fields, `ProductSpec.clean` validates and fills in defaults, and nothing els
 
 from __future__ import annotations
 
+import copy
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class FieldKind(enum.Enum):
     LONG_TEXT = "long_text"
     BOOLEAN = "boolean"
     INTEGER_LIST = "integer_list"
+    TEXT_LIST = "text_list"
     MAPPING = "mapping"
 
 
@@ -46,6 +48,11 @@ class SpecField:
     def path(self) -> str:
         """`section.name`, as problems name it."""
         return f"{self.section}.{self.name}"
+
+    @property
+    def tick(self) -> str:
+        """The name of the tick that says *unlimited*."""
+        return f"{self.name}_unlimited"
 
 
 def _clean_integer(spec: SpecField, value: Any) -> int:
@@ -83,6 +90,13 @@ def _clean_integer_list(spec: SpecField, value: Any) -> list[int]:
     return [_clean_integer(spec, item) for item in value]
 
 
+def _clean_text_list(spec: SpecField, value: Any) -> list[str]:
+    # Ports are texts on panels, but people and JSON write them as numbers.
+    if not isinstance(value, list) or not all(isinstance(item, str | int) for item in value):
+        raise ValueError("Enter a list, separated by commas.")
+    return [_clean_text(spec, str(item)) for item in value if str(item).strip()]
+
+
 def _clean_mapping(_spec: SpecField, value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(v, str | int) for v in value.values()):
         raise ValueError("Enter one NAME=value per line.")
@@ -95,6 +109,7 @@ CLEANERS: Mapping[FieldKind, Callable[[SpecField, Any], Any]] = {
     FieldKind.LONG_TEXT: _clean_text,
     FieldKind.BOOLEAN: _clean_boolean,
     FieldKind.INTEGER_LIST: _clean_integer_list,
+    FieldKind.TEXT_LIST: _clean_text_list,
     FieldKind.MAPPING: _clean_mapping,
 }
 
@@ -113,7 +128,7 @@ class ProductSpec:
         for spec in self.fields:
             section = document.get(spec.section) or {}
             try:
-                cleaned.setdefault(spec.section, {})[spec.name] = self._clean_field(spec, section)
+                cleaned.setdefault(spec.section, {}).update(self._clean_field(spec, section))
             except ValueError as error:
                 problems[spec.path] = str(error)
         problems.update({} if problems else self.check(cleaned))
@@ -124,25 +139,37 @@ class ProductSpec:
     def _unknown_keys(self, document: Mapping[str, Any]) -> dict[str, str]:
         # A key the panel would silently drop is refused: staff would believe in it.
         known = {spec.path for spec in self.fields}
+        known |= {f"{spec.section}.{spec.tick}" for spec in self.fields if spec.unlimited}
         given = {
             f"{section}.{name}"
             for section, values in document.items()
             if isinstance(values, Mapping)
             for name in values
         }
-        return {path: "This panel has no such field." for path in sorted(given - known)}
+        return dict.fromkeys(sorted(given - known), "This panel has no such field.")
 
-    def _clean_field(self, spec: SpecField, section: Mapping[str, Any]) -> Any:
+    def _clean_field(self, spec: SpecField, section: Mapping[str, Any]) -> dict[str, Any]:
         value = section.get(spec.name)
+        if spec.unlimited and section.get(spec.tick):
+            return _clean_unlimited(spec, value, section[spec.tick])
         if value is None or value == "":
             if spec.required:
                 raise ValueError(_blank_message(spec))
-            return spec.default
+            return {spec.name: copy.copy(spec.default)}
         cleaned = CLEANERS[spec.kind](spec, value)
         # "Missing means unlimited" has emptied many a node (CAL-22): unlimited must be said.
-        if spec.unlimited and cleaned == 0 and not section.get(f"{spec.name}_unlimited"):
+        if spec.unlimited and cleaned == 0:
             raise ValueError(_blank_message(spec))
-        return cleaned
+        return {spec.name: cleaned}
+
+
+def _clean_unlimited(spec: SpecField, value: Any, tick: Any) -> dict[str, Any]:
+    # The tick is kept: a document that was cleaned once must pass again.
+    if tick is not True:
+        raise ValueError("Unlimited is yes or no.")
+    if value not in (None, "", 0, "0"):
+        raise ValueError("Enter a number or tick “unlimited”, not both.")
+    return {spec.name: 0, spec.tick: True}
 
 
 def _blank_message(spec: SpecField) -> str:

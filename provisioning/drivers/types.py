@@ -59,11 +59,12 @@ class ChangeKind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class PanelConfig:
-    """What a driver may know of the panel row. The key never shows in a repr."""
+    """What a driver may know of the panel row; `key_problem` is `PanelDriver.key_problem` of its key."""
 
     url: str
     language: str = "en"
     version: str = ""
+    key_problem: str = ""
 
 
 class Transport(Protocol):
@@ -102,7 +103,7 @@ class Memory(Protocol):
 
 @dataclass(frozen=True)
 class AccountWant:
-    """The panel account that a customer should have."""
+    """The panel account that a customer should have. `former_mark` is one of ours that `mark` replaces."""
 
     mark: str
     email: str
@@ -111,6 +112,7 @@ class AccountWant:
     last_name: str
     language: str
     username: str
+    former_mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,11 @@ class Runtime:
 
     def as_json(self) -> dict[str, Any]:
         """The form that is stored on the service once it was applied."""
-        return {"image": self.image, "startup": self.startup, "variables": dict(sorted(self.variables.items()))}
+        return {
+            "image": self.image,
+            "startup": self.startup,
+            "variables": dict(sorted(self.variables.items())),
+        }
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Pterodactyl 1.11: the Application API (recorded from 1.11.7; docs/panels/pterodactyl.md)."""

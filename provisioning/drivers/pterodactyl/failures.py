@@ -1,0 +1,207 @@
+"""The closed table of Pterodactyl's errors: what each known answer means. Anything else is Unknown.
+
+The panel's exception class (`code`) is matched, never its sentence, and only together with the status it
+belongs to: a 404 may come from the daemon (contract section 0, trap 9), a 403 from a firewall in front.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from provisioning.drivers.errors import (
+    AuthFailed,
+    Busy,
+    Conflict,
+    DaemonDown,
+    DriverError,
+    NoCapacity,
+    RateLimited,
+    Rejected,
+    Unknown,
+    Unreachable,
+)
+from provisioning.lib import clock
+from provisioning.lib.http import Answer, HttpError
+from provisioning.lib.ratelimit import retry_after
+from provisioning.lib.redact import clean_line
+
+_TAG = re.compile(r"<[^<>]{0,500}>")
+_ROUTE = "The route "
+"""How the panel's 404 begins when the address is wrong: no proof that a thing is absent."""
+
+ADVICE = {
+    "tls": ("panel_tls", "Renew or correct the panel's certificate."),
+    "refused_address": (
+        "panel_address",
+        "Correct its address, or tick what it needs.",
+    ),
+}
+
+
+class NotThere(Unknown):
+    """404 on the right question. A look turns it into ABSENT; a write that meets it calls for a look."""
+
+    reason = "panel_not_there"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One entry of the panel's `errors`; `field` and `rule` only where a validation failed."""
+
+    code: str
+    detail: str
+    field: str = ""
+    rule: str = ""
+
+
+def plain(text: str) -> str:
+    """The panel's own words as one line: no HTML, no secrets, at most 500 characters."""
+    return clean_line(_TAG.sub("", text))
+
+
+def faults(answer: Answer) -> list[Fault]:
+    """The entries of the panel's error body; empty for a body that is none."""
+    try:
+        data = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return []
+    entries = data.get("errors") if isinstance(data, dict) else None
+    return (
+        [_fault(entry) for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    )
+
+
+def _fault(entry: dict[str, object]) -> Fault:
+    meta = entry.get("meta")
+    where = meta if isinstance(meta, dict) else {}
+    return Fault(
+        str(entry.get("code", "")),
+        plain(str(entry.get("detail", ""))),
+        str(where.get("source_field", "")),
+        str(where.get("rule", "")),
+    )
+
+
+def meaning(answer: Answer) -> DriverError:
+    """What an answer that is not the expected success means to the engine."""
+    found = faults(answer)
+    if answer.status == 429:
+        return _rate_limited(answer, found)
+    if not found:
+        return _unreadable(answer)
+    statuses, make = _TABLE.get(found[0].code, ((), _unknown))
+    if statuses and answer.status not in statuses:
+        make = _unknown
+    return make(answer, found)
+
+
+def transport_meaning(error: HttpError) -> Unknown:
+    """What a call without a usable answer means. A broken certificate is waited out like an outage."""
+    if error.kind in ADVICE:
+        reason, advice = ADVICE[error.kind]
+        return Unreachable(f"{error.detail} {advice}", maybe_done=False, reason=reason)
+    if not error.maybe_processed:
+        return Unreachable(error.detail, maybe_done=False)
+    return Unknown(error.detail)
+
+
+def is_panel_trouble(answer: Answer) -> bool:
+    """Whether a 5xx is the panel's own: one broken node or one known refusal is not."""
+    known = {fault.code for fault in faults(answer)} & _HARMLESS
+    return answer.status >= 500 and not known
+
+
+def _sentences(found: Sequence[Fault]) -> str:
+    return plain(" ".join(dict.fromkeys(fault.detail for fault in found if fault.detail)))
+
+
+def _unreadable(answer: Answer) -> Unknown:
+    if 300 <= answer.status < 400:
+        place = plain(answer.headers.get("Location", ""))
+        return Unknown(f"The panel redirects to {place or 'another address'} ({answer.status}).")
+    start = plain(answer.text[:2000])[:200]
+    return Unknown(f"The answer ({answer.status}) is not one of the panel's: {start or 'it is empty'}")
+
+
+def _unknown(answer: Answer, found: Sequence[Fault]) -> Unknown:
+    return Unknown(f"{found[0].code or 'Error'} ({answer.status}): {_sentences(found)}")
+
+
+def _rate_limited(answer: Answer, found: Sequence[Fault]) -> RateLimited:
+    seconds = retry_after(answer.headers.get("Retry-After"), clock.now())
+    return RateLimited(_sentences(found) or "Too many calls.", seconds=seconds)
+
+
+def _auth_failed(_answer: Answer, found: Sequence[Fault]) -> AuthFailed:
+    return AuthFailed(_sentences(found))
+
+
+def _not_found(answer: Answer, found: Sequence[Fault]) -> Unknown:
+    if found[0].detail.startswith(_ROUTE):
+        return _unknown(answer, found)
+    return NotThere(_sentences(found), maybe_done=False)
+
+
+def _daemon_down(_answer: Answer, found: Sequence[Fault]) -> DaemonDown:
+    # The panel takes back what the daemon did not confirm: create, suspend, reinstall and delete alike
+    # (contract sections 6.3, 6.7 to 6.9), so nothing was done.
+    return DaemonDown(_sentences(found), maybe_done=False)
+
+
+def _invalid(_answer: Answer, found: Sequence[Fault]) -> DriverError:
+    taken = tuple(fault.field for fault in found if fault.rule == "unique")
+    if taken:
+        return Conflict(_sentences(found), fields=taken)
+    if any((fault.field, fault.rule) == ("allocation.default", "exists") for fault in found):
+        # The rule asks for a *free* allocation: it is there, somebody else has it.
+        return Conflict(_sentences(found), fields=("allocation",))
+    return Rejected(_sentences(found), fields=tuple(dict.fromkeys(fault.field for fault in found)))
+
+
+def _no_capacity(_answer: Answer, found: Sequence[Fault]) -> NoCapacity:
+    return NoCapacity(_sentences(found))
+
+
+def _rejected(_answer: Answer, found: Sequence[Fault]) -> Rejected:
+    return Rejected(_sentences(found))
+
+
+def _busy(_answer: Answer, found: Sequence[Fault]) -> Busy:
+    return Busy(_sentences(found))
+
+
+def _lost_race(answer: Answer, found: Sequence[Fault]) -> DriverError:
+    # Trap 15: somebody was faster by a moment, and nothing of ours was stored.
+    if "allocation_id" in found[0].detail:
+        return Conflict(_sentences(found), fields=("allocation",))
+    if found[0].code == "DataValidationException":
+        return _unknown(answer, found)
+    return Unknown(_sentences(found), maybe_done=False)
+
+
+Maker = Callable[[Answer, Sequence[Fault]], DriverError]
+
+_TABLE: dict[str, tuple[tuple[int, ...], Maker]] = {
+    "AuthenticationException": ((401,), _auth_failed),
+    "AccessDeniedHttpException": ((403,), _auth_failed),
+    "TwoFactorAuthRequiredException": ((400,), _auth_failed),
+    "NotFoundHttpException": ((404,), _not_found),
+    # Any status: the panel passes the daemon's own on (trap 9).
+    "DaemonConnectionException": ((), _daemon_down),
+    "ValidationException": ((422,), _invalid),
+    "NoViableNodeException": ((400,), _no_capacity),
+    "NoViableAllocationException": ((400,), _no_capacity),
+    "DisplayException": ((400,), _rejected),
+    "TooManyPortsInRangeException": ((400,), _rejected),
+    "InvalidPortMappingException": ((400,), _rejected),
+    "PortOutOfRangeException": ((400,), _rejected),
+    "ServerStateConflictException": ((409,), _busy),
+    "ConflictHttpException": ((409,), _busy),
+    "UniqueConstraintViolationException": ((500,), _lost_race),
+    "DataValidationException": ((500,), _lost_race),
+}
+
+_HARMLESS = {"DaemonConnectionException", "UniqueConstraintViolationException", "DataValidationException"}
