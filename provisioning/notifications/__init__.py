@@ -1,5 +1,6 @@
 """What is mailed to whom, once per stage, whatever is replayed or retried."""
 
-from provisioning.notifications.writers import service_notify_due, staff_notify
+from provisioning.notifications.stages import service_notify_due
+from provisioning.notifications.writers import notification_write, staff_notify
 
-__all__ = ["service_notify_due", "staff_notify"]
+__all__ = ["notification_write", "service_notify_due", "staff_notify"]

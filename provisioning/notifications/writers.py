@@ -56,8 +56,3 @@ def staff_notify(
         service=service,
         operation=operation,
     )
-
-
-def service_notify_due(*, service: Service) -> int:
-    """Writes every customer mail whose stage the service has reached. Returns how many were new."""
-    return 0
