@@ -1,4 +1,4 @@
-"""Desired = product + the customer's choices + entitlements + pins, computed in this one place (DESIGN rule 5)."""
+"""Desired = product + choices + entitlements + pins, computed in this one place (DESIGN rule 5)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def active_grants(service: Service, now: dt.datetime) -> list[tuple[str, int]]:
 def service_limits(service: Service, product: Product) -> dict[str, int]:
     """The limits that the service's server should have now."""
     pins = dict(Pin.objects.filter(service=service).values_list("resource", "value"))
-    base = {name: value for name, value in (product.document.get("limits") or {}).items() if _is_number(value)}
+    base = {
+        name: value for name, value in (product.document.get("limits") or {}).items() if _is_number(value)
+    }
     return limits_total(base, active_grants(service, clock.now()), pins)
 
 

@@ -30,4 +30,4 @@ def _wake_early_events(event: Event, fact: BillingEvent) -> None:
         subject=fact.subscription_id,
         status=EventStatus.HELD,
         reason="unknown_subscription",
-    ).update(status=EventStatus.RECEIVED, reason="", next_attempt_at=clock.now())
+    ).update(status=EventStatus.RECEIVED, reason="", claimed_until=None, next_attempt_at=clock.now())

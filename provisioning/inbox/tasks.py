@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import random
 
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from provisioning import audit
 from provisioning.billing.events import BillingEvent, EventInvalid, read_event
@@ -31,7 +31,7 @@ def process_event(event_id: int) -> None:
     with structlog.contextvars.bound_contextvars(request_id=event.request_id, event=event.pk):
         try:
             _work(event)
-        except Exception as error:  # noqa: BLE001 - the job boundary: kept, retried, shown
+        except Exception as error:
             log.exception("event_crashed", event_id=event.pk)
             _event_retry(event=event, error=error)
 
@@ -39,16 +39,16 @@ def process_event(event_id: int) -> None:
 def _claim(event_id: int) -> Event | None:
     """Counts the attempt before the work, so that an event that kills its worker is seen."""
     now = clock.now()
-    rows = Event.objects.filter(pk=event_id, status=EventStatus.RECEIVED, next_attempt_at__lte=now)
-    event = rows.select_related("connection", "endpoint").first()
-    if event is None:
+    event = Event.objects.select_related("connection", "endpoint").filter(pk=event_id).first()
+    if event is None or event.status != EventStatus.RECEIVED:
         return None
-    until = now + dt.timedelta(seconds=settings.LEASE_SECONDS)
-    claimed = Event.objects.filter(
-        pk=event_id, status=EventStatus.RECEIVED, next_attempt_at=event.next_attempt_at
-    ).update(next_attempt_at=until, attempts=event.attempts + 1)
+    free = Q(claimed_until=None) | Q(claimed_until__lte=now)
+    rows = Event.objects.filter(free, pk=event_id, status=EventStatus.RECEIVED, attempts=event.attempts)
     event.attempts += 1
-    event.next_attempt_at = until
+    event.claimed_until = now + dt.timedelta(seconds=settings.LEASE_SECONDS)
+    claimed = rows.update(
+        attempts=event.attempts, claimed_until=event.claimed_until, next_attempt_at=event.claimed_until
+    )
     return event if claimed else None
 
 
@@ -57,7 +57,9 @@ def _work(event: Event) -> None:
         body = parse_body(bytes(event.body))
         fact = read_event(body if isinstance(body, dict) else {})
     except BodyRejected as error:
-        event_close(event=event, status=EventStatus.REJECTED, words=f"Not readable: {error}", reason="unreadable")
+        event_close(
+            event=event, status=EventStatus.REJECTED, words=f"Not readable: {error}", reason="unreadable"
+        )
         return
     except EventInvalid as error:
         event_close(event=event, status=EventStatus.REJECTED, words=_sentence(error), reason="invalid")
@@ -122,11 +124,9 @@ def _event_retry(*, event: Event, error: Exception) -> None:
     if event.attempts >= settings.MAX_ATTEMPTS:
         event_close(event=event, status=EventStatus.FAILED, words=words, reason="internal")
         return
-    wait = backoff(
-        event.attempts, base=settings.BACKOFF_BASE, cap=settings.BACKOFF_CAP, rng=random.SystemRandom()
-    )
+    wait = backoff(event.attempts, base=settings.BACKOFF_BASE, cap=settings.BACKOFF_CAP)
     Event.objects.filter(pk=event.pk, status=EventStatus.RECEIVED).update(
-        next_attempt_at=clock.now() + dt.timedelta(seconds=wait), result=words
+        next_attempt_at=clock.now() + dt.timedelta(seconds=wait), claimed_until=None, result=words
     )
 
 
@@ -134,7 +134,11 @@ def event_replay(*, event: Event) -> None:
     """Staff ask for an event to be worked on again. Its own time still orders it: old news stays old."""
     with transaction.atomic():
         Event.objects.filter(pk=event.pk).update(
-            status=EventStatus.RECEIVED, reason="", attempts=0, next_attempt_at=clock.now()
+            status=EventStatus.RECEIVED,
+            reason="",
+            attempts=0,
+            claimed_until=None,
+            next_attempt_at=clock.now(),
         )
         audit.record(
             service=event.service, action="event.replay", message=f"Event {event.pk} is worked on once more."

@@ -21,7 +21,6 @@ from provisioning.lifecycle.refresh import make_mark, moment, service_refresh
 from provisioning.lifecycle.registers import MILDNESS, Stamp, failures_after, is_newer, written
 from provisioning.models import BillingConnection, Event, Product, Service
 
-
 BILLING_COLUMNS = [
     "customer",
     "product",
@@ -163,7 +162,9 @@ def _apply_status(work: _Work) -> None:
     if status is None or not work.claim("status"):
         return
     before, service.billing_status = service.billing_status, status
-    service.cancel_at = _cancel_at(fact, work.stamp.occurred_at) if status is BillingStatus.CANCELLED else None
+    service.cancel_at = (
+        _cancel_at(fact, work.stamp.occurred_at) if status is BillingStatus.CANCELLED else None
+    )
     service.unproven_cancel = status is BillingStatus.CANCELLED and not work.fresh
     if before == status:
         return
@@ -226,7 +227,9 @@ def services_link_product(*, product: Product) -> int:
             service = Service.objects.select_for_update(of=("self",)).get(pk=pk)
             service.product = product
             service.save(update_fields=["product"])
-            audit.record(service=service, action="product.mapped", message=f"Product “{product}” is mapped now.")
+            audit.record(
+                service=service, action="product.mapped", message=f"Product “{product}” is mapped now."
+            )
             service_refresh(service=service, raise_generation=True)
         count += 1
     return count

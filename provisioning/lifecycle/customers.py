@@ -20,7 +20,7 @@ class EventHeld(TransitionError):
 
 
 def make_customer_mark(connection: BillingConnection, billing_user_id: str = "") -> str:
-    """The external id of the customer's panel users: billing's user id (CAL-05), else a random one of ours."""
+    """The external id of the customer's panel users: billing's user id (CAL-05), else a random one."""
     if billing_user_id:
         return billing_user_id
     return f"{settings.INSTALLATION_ID}-{connection.key}-c-{secrets.token_hex(6)}"
@@ -29,7 +29,9 @@ def make_customer_mark(connection: BillingConnection, billing_user_id: str = "")
 def customer_resolve(*, connection: BillingConnection, fact: BillingEvent) -> Customer:
     """The customer of a new service: by billing user id, else by folded e-mail; made if unknown."""
     if not fact.customer_id and not fact.email:
-        raise EventHeld("The event names no customer: send customer_email or customer_id.", reason="no_customer")
+        raise EventHeld(
+            "The event names no customer: send customer_email or customer_id.", reason="no_customer"
+        )
     found = _find(connection, fact)
     if found:
         return found
@@ -80,7 +82,8 @@ def customer_check(*, service: Service, fact: BillingEvent) -> None:
     anonymous = not (fact.customer_id and fact.customer_id == customer.billing_user_id)
     if anonymous and fact.email and fact.email_folded != customer.email_folded:
         raise EventHeld(
-            f"The event names {fact.email}, but this service belongs to {customer.email}. Nothing was changed.",
+            f"The event names {fact.email}, but this service belongs to {customer.email}. "
+            "Nothing was changed.",
             reason="other_email",
         )
 
@@ -93,9 +96,7 @@ def customer_identify(*, service: Service, fact: BillingEvent) -> bool:
     customer = service.customer
     if not fact.customer_id or customer.billing_user_id:
         return False
-    known = Customer.objects.filter(
-        connection=service.connection, billing_user_id=fact.customer_id
-    ).first()
+    known = Customer.objects.filter(connection=service.connection, billing_user_id=fact.customer_id).first()
     if known is None:
         customer.billing_user_id = fact.customer_id
         customer.mark = make_customer_mark(service.connection, fact.customer_id)

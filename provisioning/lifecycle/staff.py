@@ -19,7 +19,9 @@ from provisioning.models import Operation, Pin, Service, Suspension
 @contextmanager
 def _locked(service: Service) -> Iterator[Service]:
     with transaction.atomic():
-        rows = Service.objects.select_for_update(of=("self",)).select_related("product", "connection", "customer")
+        rows = Service.objects.select_for_update(of=("self",)).select_related(
+            "product", "connection", "customer"
+        )
         yield rows.get(pk=service.pk)
 
 
@@ -79,7 +81,11 @@ def service_hold(*, service: Service, until: dt.datetime | None) -> None:
     with _locked(service) as row:
         row.hold_until = until
         row.save(update_fields=["hold_until"])
-        _tell(row, "staff.hold", f"Not suspended as overdue before {moment(until)}." if until else "Hold removed.")
+        _tell(
+            row,
+            "staff.hold",
+            f"Not suspended as overdue before {moment(until)}." if until else "Hold removed.",
+        )
         service_refresh(service=row)
 
 
@@ -155,7 +161,9 @@ def service_retry(*, service: Service) -> None:
     """Tries again now: a waiting operation at once, an ended one in a new round."""
     with _locked(service) as row:
         now = clock.now()
-        live = Operation.objects.filter(service=row, outcome__in=[Outcome.OPEN, Outcome.WAITING, Outcome.RETRYING])
+        live = Operation.objects.filter(
+            service=row, outcome__in=[Outcome.OPEN, Outcome.WAITING, Outcome.RETRYING]
+        )
         if not live.update(next_attempt_at=now, attempts=0):
             _tell(row, "staff.retry", "Staff asked to try again.")
         service_refresh(service=row, raise_generation=not live.exists())
@@ -167,10 +175,14 @@ def operation_skip(*, operation: Operation, note: str) -> None:
     with _locked(operation.service) as row:
         closed = Operation.objects.filter(pk=operation.pk, finished_at=None).update(
             outcome=Outcome.SKIPPED, detail=note, finished_at=clock.now(), next_attempt_at=None
-        ) or Operation.objects.filter(pk=operation.pk, outcome=Outcome.NEEDS_STAFF).update(outcome=Outcome.SKIPPED)
+        ) or Operation.objects.filter(pk=operation.pk, outcome=Outcome.NEEDS_STAFF).update(
+            outcome=Outcome.SKIPPED
+        )
         if not closed:
             raise TransitionError("This operation has ended already.")
         Service.objects.filter(pk=row.pk, generation=operation.generation).update(
             observed_generation=operation.generation
         )
-        audit.record(service=row, action="staff.skip", operation=operation, message=f"Skipped by staff: {note}")
+        audit.record(
+            service=row, action="staff.skip", operation=operation, message=f"Skipped by staff: {note}"
+        )

@@ -14,7 +14,9 @@ from provisioning.lib.crypto import last_four
 from provisioning.lib.http import url_problem
 from provisioning.models.fields import EncryptedField
 
-KEY_RULE = RegexValidator(r"^[a-z][a-z0-9]{1,11}$", "Use 2 to 12 lower-case letters and digits, a letter first.")
+KEY_RULE = RegexValidator(
+    r"^[a-z][a-z0-9]{1,11}$", "Use 2 to 12 lower-case letters and digits, a letter first."
+)
 LANGUAGE_RULE = RegexValidator(r"^[a-z]{2}$", "Use a two-letter language code such as “en”.")
 
 
@@ -122,7 +124,7 @@ class GracePolicy(models.Model):
 
 
 class GracePolicyVersion(models.Model):
-    """One version of a policy, never changed once saved: running grace periods keep the one they began with."""
+    """One version of a policy, never changed once saved: a running grace period keeps its own."""
 
     policy = models.ForeignKey(GracePolicy, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField(default=1)

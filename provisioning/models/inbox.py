@@ -68,13 +68,16 @@ class Event(models.Model):
     subject = models.CharField("billing service id", max_length=120, blank=True)
     occurred_at = models.DateTimeField(null=True)
     sequence = models.BigIntegerField(null=True)
-    service = models.ForeignKey("provisioning.Service", on_delete=models.SET_NULL, null=True, related_name="events")
+    service = models.ForeignKey(
+        "provisioning.Service", on_delete=models.SET_NULL, null=True, related_name="events"
+    )
 
     status = models.CharField(max_length=10, choices=EventStatus, default=EventStatus.RECEIVED)
     reason = models.CharField(max_length=40, blank=True)
     result = models.TextField(blank=True, help_text="What it changed, or why not, in words.")
     attempts = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(null=True)
+    next_attempt_at = models.DateTimeField(null=True, help_text="When the sweep wakes a worker for it.")
+    claimed_until = models.DateTimeField(null=True, help_text="A worker has it until then.")
     processed_at = models.DateTimeField(null=True)
 
     class Meta:

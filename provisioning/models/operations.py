@@ -84,7 +84,9 @@ class AuditEntry(models.Model):
     """Append-only: who did what and why, as a sentence. A service's entries are its timeline."""
 
     service = models.ForeignKey(Service, on_delete=models.CASCADE, null=True, related_name="timeline")
-    event = models.ForeignKey("provisioning.Event", on_delete=models.SET_NULL, null=True, related_name="entries")
+    event = models.ForeignKey(
+        "provisioning.Event", on_delete=models.SET_NULL, null=True, related_name="entries"
+    )
     operation = models.ForeignKey(Operation, on_delete=models.SET_NULL, null=True, related_name="entries")
     actor_kind = models.CharField(max_length=10, choices=ActorKind)
     actor = models.CharField(max_length=150, blank=True)
@@ -108,7 +110,9 @@ class DeleteGrant(models.Model):
 
     panel = models.ForeignKey(Panel, on_delete=models.CASCADE, related_name="delete_grants")
     service = models.ForeignKey(Service, on_delete=models.CASCADE, null=True, related_name="delete_grants")
-    released_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
     count = models.PositiveIntegerField(default=1)
     at = models.DateTimeField()
 
@@ -124,7 +128,9 @@ class Notification(models.Model):
 
     key = models.CharField(max_length=160, unique=True)
     service = models.ForeignKey(Service, on_delete=models.CASCADE, null=True, related_name="notifications")
-    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, null=True, related_name="notifications")
+    operation = models.ForeignKey(
+        Operation, on_delete=models.CASCADE, null=True, related_name="notifications"
+    )
     template = models.CharField(max_length=40)
     recipients = models.JSONField(default=list)
     context = models.JSONField(default=dict, blank=True)
@@ -137,7 +143,9 @@ class Notification(models.Model):
     class Meta:
         indexes = [
             models.Index(
-                fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="notification_due"
+                fields=["next_attempt_at"],
+                condition=Q(next_attempt_at__isnull=False),
+                name="notification_due",
             )
         ]
 

@@ -51,9 +51,7 @@ class AllocationHold(models.Model):
     held_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["panel", "allocation"], name="allocation_held_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["panel", "allocation"], name="allocation_held_once")]
 
     def __str__(self) -> str:
         return f"{self.allocation} for {self.service_id}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any, Self
 
 from django.db import models
@@ -37,9 +37,7 @@ class Service(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     # What billing said: last-writer-wins registers, each with the time and rank of its writer.
-    billing_status = models.CharField(
-        max_length=10, choices=BillingStatus, default=BillingStatus.PENDING
-    )
+    billing_status = models.CharField(max_length=10, choices=BillingStatus, default=BillingStatus.PENDING)
     cancel_at = models.DateTimeField(null=True, help_text="When a cancellation takes effect.")
     paid_until = models.DateTimeField(null=True)
     paid_at = models.DateTimeField(null=True, help_text="The last successful payment.")
@@ -52,13 +50,16 @@ class Service(models.Model):
     overdue_since = models.DateTimeField(null=True)
     suspend_at = models.DateTimeField(null=True)
     warn_at = models.DateTimeField(null=True)
-    hold_until = models.DateTimeField(null=True, blank=True, help_text="Not suspended as overdue before this.")
+    hold_until = models.DateTimeField(
+        null=True, blank=True, help_text="Not suspended as overdue before this."
+    )
     ended_at = models.DateTimeField(null=True)
     undo_until = models.DateTimeField(null=True)
     undone_at = models.DateTimeField(null=True, help_text="Staff undid the cancellation at this time.")
     terminated_by_staff_at = models.DateTimeField(null=True)
     unproven_cancel = models.BooleanField(
-        default=False, help_text="Cancelled by a sender that cannot prove freshness: deleting waits for staff."
+        default=False,
+        help_text="Cancelled by a sender that cannot prove freshness: deleting waits for staff.",
     )
     policy = models.ForeignKey(GracePolicyVersion, on_delete=models.PROTECT, null=True, related_name="+")
     generation = models.PositiveIntegerField(default=0)
@@ -90,7 +91,9 @@ class Service(models.Model):
             models.UniqueConstraint(fields=["connection", "billing_id"], name="service_by_billing_id")
         ]
         indexes = [
-            models.Index(fields=["next_check_at"], condition=Q(next_check_at__isnull=False), name="service_due"),
+            models.Index(
+                fields=["next_check_at"], condition=Q(next_check_at__isnull=False), name="service_due"
+            ),
             models.Index(fields=["desired_state", "observed_state"], name="service_states"),
             models.Index(fields=["panel", "server_id"], name="service_server"),
             models.Index(fields=["customer"], name="service_customer"),
@@ -122,9 +125,11 @@ class Service(models.Model):
         return self.generation == self.observed_generation
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Sequence[str], values: Sequence[Any]) -> Self:
+    def from_db(
+        cls, db: str | None, field_names: Collection[str], values: Collection[Any], **more: Any
+    ) -> Self:
         """Remembers the loaded generation, so that signals.py sees when a saved one is new."""
-        service = super().from_db(db, list(field_names), list(values))
+        service = super().from_db(db, field_names, values, **more)
         service.loaded_generation = service.__dict__.get("generation", 0)
         return service
 

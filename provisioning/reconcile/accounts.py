@@ -1,0 +1,125 @@
+"""The customer's account on the panel: made or linked before a create, kept in step with billing after."""
+
+from __future__ import annotations
+
+from provisioning import audit
+from provisioning.choices import AccountState
+from provisioning.drivers.base import PanelDriver
+from provisioning.drivers.errors import AccountHeld
+from provisioning.drivers.types import Account, AccountWant
+from provisioning.lib import clock
+from provisioning.lib.names import fold_email, panel_username, person_name
+from provisioning.models import Customer, Notification, Panel, PanelAccount, Service
+from provisioning.notifications import staff_notify
+
+
+def wanted_mark(customer: Customer, panel: Panel) -> str:
+    """What stands on the panel as the user's external id (CAL-05): bare, or prefixed by choice."""
+    if panel.prefix_user_marks and customer.billing_user_id:
+        return f"{customer.connection.key}-{customer.mark}"
+    return customer.mark
+
+
+def account_want(customer: Customer, panel: Panel) -> AccountWant:
+    """The account that the customer should have on this panel, with cleaned names."""
+    mark = wanted_mark(customer, panel)
+    local = customer.email.partition("@")[0]
+    return AccountWant(
+        mark=mark,
+        email=customer.email,
+        email_verified=customer.email_verified,
+        first_name=person_name(customer.first_name, local),
+        last_name=person_name(customer.last_name, "Customer"),
+        language=panel.language,
+        username=panel_username(customer.email, mark),
+    )
+
+
+def account_known(service: Service, panel: Panel) -> PanelAccount | None:
+    """The customer's linked account on this panel, from our tables alone."""
+    rows = PanelAccount.objects.filter(panel=panel, customer=service.customer, state=AccountState.LINKED)
+    return rows.first()
+
+
+def account_ensure(*, service: Service, panel: Panel, driver: PanelDriver) -> PanelAccount:
+    """The linked account, made or found by the safe rules if there is none yet. Raises AccountHeld.
+
+    The row with its mark exists before the first call, so that a create whose answer was lost is found.
+    """
+    known = account_known(service, panel)
+    if known:
+        return known
+    want = account_want(service.customer, panel)
+    row, _ = PanelAccount.objects.get_or_create(
+        panel=panel, customer=service.customer, defaults={"mark": want.mark}
+    )
+    try:
+        account = driver.account_ensure(want)
+        _refuse_strangers(account, row)
+    except AccountHeld as held:
+        account_hold(row=row, words=held.detail)
+        raise
+    return account_link(row=row, account=account, service=service)
+
+
+def _refuse_strangers(account: Account, row: PanelAccount) -> None:
+    others = PanelAccount.objects.filter(panel=row.panel, panel_user_id=account.id).exclude(pk=row.pk)
+    if account.is_admin or others.exists():
+        what = "is an administrator" if account.is_admin else "belongs to another customer of yours"
+        raise AccountHeld(f"Panel account {account.email} ({account.id}) {what}: nobody is linked to it.")
+
+
+def account_hold(*, row: PanelAccount, words: str) -> None:
+    """Keeps the account for staff, with the reason in words."""
+    row.state, row.held_because = AccountState.HELD, words
+    row.save(update_fields=["state", "held_because"])
+
+
+def account_link(*, row: PanelAccount, account: Account, service: Service | None) -> PanelAccount:
+    """Stores the link. From now on the account is known by its panel id and never matched again."""
+    row.state, row.held_because = AccountState.LINKED, ""
+    row.panel_user_id, row.uuid, row.mark = account.id, account.uuid, account.mark
+    row.email, row.username = account.email, account.username
+    row.created_by_us = row.created_by_us or account.created
+    row.linked_at = clock.now()
+    row.save()
+    verb = "made" if account.created else "linked"
+    audit.record(
+        service=service,
+        action="account.linked",
+        message=f"Panel account {account.username} ({account.email}) {verb} on “{row.panel}”.",
+        public=True,
+    )
+    return row
+
+
+def account_follow(*, service: Service, panel: Panel, driver: PanelDriver) -> None:
+    """Carries a changed e-mail or mark over to the panel; a conflict goes to staff and stops nothing."""
+    row = account_known(service, panel)
+    want = account_want(service.customer, panel)
+    if row is None or (row.mark == want.mark and fold_email(row.email) == fold_email(want.email)):
+        return
+    key = f"account:{row.pk}:{want.mark}:{want.email}"[:160]
+    if Notification.objects.filter(key=key).exists():
+        return
+    try:
+        account = driver.account_update(row.panel_user_id, want)
+    except AccountHeld as held:
+        row.held_because = held.detail
+        row.save(update_fields=["held_because"])
+        context = {
+            "words": held.detail,
+            "panel": panel.name,
+            "service": str(service),
+            "service_id": service.pk,
+        }
+        staff_notify(key=key, template="waiting", context=context, service=service)
+        return
+    before = row.email
+    row.mark, row.email, row.username = account.mark, account.email, account.username
+    row.save(update_fields=["mark", "email", "username"])
+    audit.record(
+        service=service,
+        action="account.updated",
+        message=f"Panel account {account.username} follows billing: {before} → {account.email}.",
+    )

@@ -1,0 +1,162 @@
+"""The create: looked up before it is tried, its choices pinned, its sending noted before it is sent.
+
+Unknown is not absent (DESIGN rule 2): after an answer that was lost, only two looks after the panel's own
+limit allow a second try; where the panel refuses a second server of the same mark, that is one more wall.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from provisioning.drivers.errors import Conflict, DriverError, Unknown, WrongServer
+from provisioning.drivers.types import (
+    Absent,
+    Change,
+    ChangeKind,
+    Desired,
+    Look,
+    Observed,
+    ServerRef,
+)
+from provisioning.exceptions import NeedsStaff, PanelWaiting
+from provisioning.lib import clock
+
+if TYPE_CHECKING:
+    from provisioning.reconcile.converge import Converge
+
+LOOKS_BEFORE_RETRY = 2
+
+
+def first_look(job: Converge) -> Look:
+    """The fresh look that is never left out before a create."""
+    look = job.driver.observe(ServerRef(job.service.external_id))
+    if isinstance(look, Absent):
+        _check_unknown_create(job)
+        return look
+    if job.service.create_sent_at is None:
+        raise NeedsStaff(
+            f"Server {look.server_id} on panel “{job.panel}” carries the mark {look.mark} already, and no "
+            "create of ours is known. Nothing was made: relink the service to it, or free the mark "
+            "on the panel.",
+            reason="server_exists",
+        )
+    job.recognise(look)
+    _confirm(job, look, "The server was there: its answer had been lost.")
+    return look
+
+
+def _check_unknown_create(job: Converge) -> None:
+    """Absent so far; but a create that was sent may still come true on the panel."""
+    sent = job.service.create_sent_at
+    if sent is None:
+        return
+    job.remember_columns(create_looks=job.service.create_looks + 1)
+    left = (sent + dt.timedelta(seconds=settings.UNKNOWN_WAIT_SECONDS) - clock.now()).total_seconds()
+    if left > 0 or job.service.create_looks < LOOKS_BEFORE_RETRY:
+        raise PanelWaiting(
+            "The answer to our create was lost. We look again before anything else is tried.",
+            reason="create_unknown",
+            seconds=max(left, settings.INSTALL_POLL_SECONDS),
+        )
+    job.remember_columns(create_sent_at=None, create_looks=0)
+
+
+def make(job: Converge) -> Look:
+    """Sends the create once and stores what it proved. Raises what it cannot settle."""
+    if job.panel.retired:
+        words = f"Panel “{job.panel}” is retired: it takes no new servers."
+        raise NeedsStaff(words, reason="panel_retired")
+    wanted = _pinned(job, job.desired())
+    plan = job.driver.plan(wanted, Absent.ABSENT)
+    if plan is None:
+        raise NeedsStaff("The driver plans no create for a server that is missing.", reason="internal")
+    job.note_plan(plan)
+    job.remember_columns(create_sent_at=clock.now(), create_looks=0)
+    seen = _send(job, plan.changes[0], wanted)
+    job.remember_columns(runtime_applied=wanted.runtime.as_json())
+    job.recognise(seen)
+    _confirm(job, seen, f"Server {seen.identifier} was made on panel “{job.panel}”.")
+    return seen
+
+
+def _send(job: Converge, change: Change, wanted: Desired) -> Observed:
+    assert change.kind is ChangeKind.CREATE  # noqa: S101 - a plan for ABSENT holds nothing else
+    try:
+        seen = job.driver.apply(change, wanted, Absent.ABSENT)
+    except Unknown as error:
+        if not error.maybe_done:
+            job.remember_columns(create_sent_at=None)
+        raise
+    except PanelWaiting:
+        # It did not even leave: no leave from the gate.
+        job.remember_columns(create_sent_at=None)
+        raise
+    except Conflict as error:
+        _conflict(job, error, wanted)
+        raise
+    except DriverError:
+        # The panel said no, and it is known to keep nothing of a create that it refused.
+        job.remember_columns(create_sent_at=None)
+        raise
+    if seen is None:
+        raise Unknown("The panel accepted the create without showing the server.")
+    return seen
+
+
+def _conflict(job: Converge, error: Conflict, wanted: Desired) -> None:
+    """Sorts out what collides: our own allocation choice, or our mark."""
+    if "allocation" in error.fields:
+        held = str(wanted.pinned.get("allocation", ""))
+        job.driver.memory.release(held)
+        job.remember_columns(create_sent_at=None, pinned={})
+        raise PanelWaiting(
+            "The chosen allocation was taken meanwhile; the next free one is chosen.",
+            reason="allocation_taken",
+        ) from error
+    if "external_id" in error.fields:
+        # Our own earlier create came true after all: the next look finds it.
+        raise PanelWaiting(
+            "The panel has a server of this mark already; we look at it.", reason="create_unknown"
+        ) from error
+    job.remember_columns(create_sent_at=None)
+
+
+def _pinned(job: Converge, wanted: Desired) -> Desired:
+    pinned: dict[str, Any] = dict(job.service.pinned) or job.driver.pin(wanted)
+    if pinned and not job.service.pinned:
+        job.remember_columns(pinned=pinned)
+    return job.with_pin(wanted, pinned)
+
+
+def _confirm(job: Converge, seen: Observed, message: str) -> None:
+    """Proof 1 of the guard: we made it, and the panel showed it with our mark and its owner."""
+    job.remember_columns(
+        panel=job.panel,
+        created_confirmed_at=clock.now(),
+        create_sent_at=None,
+        create_looks=0,
+        runtime_applied=job.service.runtime_applied or job.desired().runtime.as_json(),
+    )
+    job.tell("server.created", message)
+
+
+def adopt_mark(job: Converge, seen: Observed) -> None:
+    """A server that staff linked keeps the bare mark of billing's own extension, or gets ours if it has none.
+
+    Any other mark belongs to somebody else. Raises WrongServer.
+    """
+    service = job.service
+    if service.adopted_at and service.created_confirmed_at is None:
+        if seen.mark == service.billing_id:
+            job.remember_columns(external_id=seen.mark)
+            return
+        if seen.mark == "":
+            return
+    raise WrongServer(
+        f"Server {seen.server_id} carries the mark {seen.mark or '(none)'}, not {service.external_id}. "
+        "Nothing was touched.",
+        reason="wrong_mark",
+    )

@@ -1,0 +1,259 @@
+"""The engine's frame: lease, refresh, operation, one pass of `Converge`, outcome, release.
+
+Whatever a pass raises becomes an outcome here, by one closed table: waiting (nothing is wrong with the
+work), retrying (ours to mend), needs staff (a person has to decide). Nothing is swallowed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+from provisioning import audit, queue
+from provisioning.choices import ActorKind, DesiredState, ObservedState, OperationKind, Outcome
+from provisioning.drivers.errors import (
+    AuthFailed,
+    Busy,
+    DaemonDown,
+    DriverError,
+    NoCapacity,
+    RateLimited,
+    Unknown,
+)
+from provisioning.drivers.types import Absent, Account, Look, Observed, ServerState
+from provisioning.exceptions import BillingBridgeError, LeaseLost, NeedsStaff, PanelWaiting
+from provisioning.lib import clock
+from provisioning.lifecycle.policy import decide
+from provisioning.lifecycle.refresh import facts_of, next_date, service_refresh
+from provisioning.lifecycle.staff import server_forget
+from provisioning.models import AllocationHold, Operation, Panel, Service
+from provisioning.notifications import service_notify_due
+from provisioning.reconcile.converge import Converge
+from provisioning.reconcile.gate import gate_park
+from provisioning.reconcile.lease import Lease, lease_claim
+from provisioning.reconcile.operations import (
+    operation_attempt,
+    operation_close,
+    operation_open,
+    operation_park,
+    operation_retry,
+    operation_wait,
+)
+
+log = structlog.get_logger(__name__)
+
+
+def service_reconcile(service_id: int) -> None:
+    """One job: brings one service a step nearer to what it should be. Safe to run at any time, twice too."""
+    lease = lease_claim(service_id)
+    if lease is None:
+        return
+    try:
+        service = _refreshed(service_id)
+        due = _work(service, lease)
+        service.refresh_from_db()
+        service_notify_due(service=service)
+    except LeaseLost as lost:
+        log.warning("lease_lost", service=service_id, detail=lost.detail)
+        return
+    if not lease.release(generation=service.generation, next_check_at=due):
+        queue.enqueue(queue.RECONCILE_SERVICE, service_id)
+
+
+def _refreshed(service_id: int) -> Service:
+    """The service with everything that time alone has changed (DESIGN rule 1)."""
+    with transaction.atomic(), audit.acting_as(ActorKind.BRIDGE):
+        rows = Service.objects.select_for_update(of=("self",))
+        service = rows.select_related(
+            "product__panel", "product__grace_policy", "customer", "connection"
+        ).get(pk=service_id)
+        service_refresh(service=service)
+        # This job does the work that the new generation asks for: no second one is woken.
+        service.loaded_generation = service.generation
+    return service
+
+
+def _work(service: Service, lease: Lease) -> dt.datetime | None:
+    """Works on the service if anything is to do. Returns when to look again."""
+    later = next_date(service, decide(facts_of(service), clock.now()))
+    if service.desired_state == DesiredState.NONE or _at_rest(service):
+        return later
+    operation = operation_open(service=service, panel=_panel(service))
+    if operation is None:
+        return later
+    if operation.next_attempt_at and operation.next_attempt_at > clock.now():
+        return min(filter(None, (operation.next_attempt_at, later)))
+    with structlog.contextvars.bound_contextvars(
+        request_id=operation.request_id, service=service.pk, operation=operation.pk
+    ):
+        _attempt(service, operation, lease)
+    return min(filter(None, (operation.next_attempt_at, later)), default=None)
+
+
+def _at_rest(service: Service) -> bool:
+    return service.converged and not service.operations.filter(finished_at=None).exists()
+
+
+def _panel(service: Service) -> Panel | None:
+    """The panel that the service's server is on, or is to be made on."""
+    if service.server_id or service.create_sent_at:
+        return service.panel
+    return service.product.panel if service.product else service.panel
+
+
+def _attempt(service: Service, operation: Operation, lease: Lease) -> None:
+    operation_attempt(operation=operation)
+    try:
+        look, panel = _pass(service, operation, lease)
+        _finish(service, operation, lease, look, panel)
+    except LeaseLost:
+        raise
+    except BillingBridgeError as error:
+        _settle(operation, error)
+    except Exception as error:
+        log.exception("reconcile_crashed")
+        words = (
+            f"An error of ours ({type(error).__name__}); the log has it under this operation's request id."
+        )
+        operation_retry(operation=operation, reason="internal", words=words, public=BillingBridgeError.public)
+
+
+def _pass(service: Service, operation: Operation, lease: Lease) -> tuple[Look, Panel | None]:
+    panel = _panel(service)
+    if panel is None:
+        if service.desired_state == DesiredState.ABSENT or service.product:
+            return Absent.ABSENT, None
+        raise PanelWaiting(
+            f"No product is mapped to billing's “{service.billing_product_id}”. Add it under Products: "
+            "this order then goes on by itself.",
+            reason="product_unmapped",
+            seconds=settings.BACKOFF_CAP,
+        )
+    if (
+        service.product
+        and service.product.panel_id != panel.pk
+        and service.desired_state != DesiredState.ABSENT
+    ):
+        raise NeedsStaff(
+            f"The new product is on panel “{service.product.panel}”, but the server is on “{panel}”. "
+            "Nothing was moved: move the server by hand and relink it, or change the product back "
+            "in billing.",
+            reason="other_panel",
+        )
+    if service.panel_id != panel.pk:
+        lease.write(panel=panel)
+        service.panel = panel
+    if operation.panel_id != panel.pk:
+        operation.panel = panel
+        operation.save(update_fields=["panel"])
+    job = Converge(service, panel, operation, lease)
+    look = job.run()
+    if isinstance(look, Observed):
+        _note_ready(job, look)
+    return look, panel
+
+
+# --- success -------------------------------------------------------------------------------------------
+
+
+def _note_ready(job: Converge, look: Observed) -> None:
+    """The first time that the panel shows a server running: what the ready mail says is fetched and kept."""
+    service = job.service
+    if service.ready_at or look.state is not ServerState.ACTIVE or job.account is None:
+        return
+    row = job.account
+    account = Account(row.panel_user_id, row.uuid, row.mark, row.email, row.username, is_admin=False)
+    sign_in = job.driver.sign_in_help(look, account)
+    job.remember_columns(observed=service.observed | {"sign_in": sign_in}, ready_at=clock.now())
+    job.tell("server.ready", "The server is ready.")
+
+
+def _finish(service: Service, operation: Operation, lease: Lease, look: Look, panel: Panel | None) -> None:
+    """Closes the operation with what the last look proved, all in one fenced transaction."""
+    operation.refresh_from_db(fields=["calls", "polls"])
+    changed = bool(operation.plan.get("lines"))
+    with transaction.atomic():
+        lease.write(observed_generation=operation.generation, observed_at=clock.now())
+        if isinstance(look, Absent):
+            _note_absent(service, lease)
+        operation_close(operation=operation, outcome=Outcome.SUCCEEDED if changed else Outcome.UNCHANGED)
+        if changed:
+            audit.record(
+                service=service,
+                operation=operation,
+                action=f"operation.{operation.kind}",
+                message=_done_words(service, operation, look),
+                public=True,
+            )
+
+
+def _note_absent(service: Service, lease: Lease) -> None:
+    """The panel's own 404: nothing of this service is there (any more)."""
+    lease.check()
+    ended = service.desired_state == DesiredState.ABSENT
+    if ended:
+        had_server = bool(service.server_id)
+        AllocationHold.objects.filter(service=service).delete()
+        server_forget(service)
+        if had_server or service.terminated_at is None:
+            lease.write(terminated_at=clock.now())
+    lease.write(observed_state=ObservedState.ABSENT if ended else ObservedState.NEVER)
+
+
+def _done_words(service: Service, operation: Operation, look: Look) -> str:
+    if operation.kind == OperationKind.TERMINATE:
+        return "Deleted: the panel no longer knows the server."
+    if operation.kind == OperationKind.SUSPEND:
+        return "Suspended; the panel shows it."
+    if operation.kind == OperationKind.UNSUSPEND:
+        return "Running again; the panel shows it."
+    if operation.kind == OperationKind.CREATE:
+        return "The server runs; the panel shows it."
+    return f"Changed: {'; '.join(operation.plan.get('lines', []))}."
+
+
+# --- the closed table of what can be raised ------------------------------------------------------------
+
+
+def _settle(operation: Operation, error: BillingBridgeError) -> None:
+    """Turns what a pass raised into the operation's outcome."""
+    operation.refresh_from_db(fields=["calls", "polls"])
+    if isinstance(error, AuthFailed) and operation.panel:
+        gate_park(panel=operation.panel, words=error.detail)
+    seconds = _seconds_to_wait(operation, error)
+    if seconds is not None:
+        public = error.public if isinstance(error, DriverError) else ""
+        operation_wait(
+            operation=operation, reason=error.reason, words=error.detail, seconds=seconds, public=public
+        )
+    elif error.retryable:
+        operation_retry(operation=operation, reason=error.reason, words=error.detail, public=error.public)
+    else:
+        operation_park(operation=operation, reason=error.reason, words=error.detail, public=error.public)
+
+
+def _seconds_to_wait(operation: Operation, error: BillingBridgeError) -> float | None:
+    """How long to wait for what is not ours to mend; None if the error counts as an attempt or ends it."""
+    if isinstance(error, PanelWaiting):
+        return error.seconds
+    if isinstance(error, RateLimited):
+        return error.seconds
+    if isinstance(error, AuthFailed):
+        return settings.PROBE_SECONDS * 10
+    if isinstance(error, DaemonDown | Busy | NoCapacity):
+        return _patience(operation, settings.PROBE_SECONDS)
+    if isinstance(error, Unknown):
+        return _patience(operation, settings.BACKOFF_BASE)
+    return None
+
+
+def _patience(operation: Operation, least: float) -> float:
+    """Waits longer the longer it has waited already, with jitter, so that a panel is not met by a crowd."""
+    since = operation.waiting_since or clock.now()
+    waited = (clock.now() - since).total_seconds()
+    ceiling = min(settings.BACKOFF_CAP, max(least, waited / 2))
+    return ceiling * random.SystemRandom().uniform(0.5, 1)

@@ -1,0 +1,172 @@
+"""The gate of each panel: rate budget, silence after a 429, circuit breaker, parking after a refused key.
+
+One row per panel, changed by conditional UPDATE, shared by all workers of all hosts and visible in the
+admin. Nobody sleeps here: who may not pass is told how long to wait, and its job ends (DESIGN section 5).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.conf import settings
+from django.db.models import F
+
+from provisioning.choices import LIVE_OUTCOMES
+from provisioning.exceptions import PanelWaiting
+from provisioning.lib import clock
+from provisioning.lib.http import Answer
+from provisioning.lib.ratelimit import decide
+from provisioning.models import Operation, Panel, PanelGate, Service
+from provisioning.notifications import staff_notify
+
+FAILURES_TO_OPEN = 3
+"""So many calls in a row without an answer open the breaker."""
+PARKED_PROBES = 10
+"""A parked panel is probed this many times more rarely than one that is down."""
+URGENT_RESERVE = 0.3
+"""The share of the burst that sweeps leave to paying customers."""
+
+
+def gate_of(panel: Panel) -> PanelGate:
+    """The panel's gate, made at its first use."""
+    return PanelGate.objects.get_or_create(panel=panel)[0]
+
+
+def budget(panel: Panel, gate: PanelGate, default_rate: int) -> tuple[int, int]:
+    """(calls a minute, burst) such that no minute ever sees more than the panel allows."""
+    allowed = gate.limit_seen or default_rate
+    total = panel.rate_per_minute or int(allowed * 0.95)
+    burst = max(2, total // 5)
+    return max(1, total - burst), burst
+
+
+def gate_pass(*, panel: Panel, default_rate: int, urgent: bool = True) -> None:
+    """Takes one call from the budget. Raises PanelWaiting with a reason and the seconds to wait."""
+    for _ in range(20):
+        gate = gate_of(panel)
+        now = clock.now()
+        _check_silence(panel, gate, now)
+        probing = _check_breaker(panel, gate, now)
+        rate, burst = budget(panel, gate, default_rate)
+        decision = decide(
+            gate.tat,
+            now.timestamp(),
+            rate_per_minute=rate,
+            burst=burst,
+            reserve=0 if urgent or probing else int(burst * URGENT_RESERVE),
+        )
+        if not decision.granted:
+            words = f"Panel “{panel}” allows {rate + burst} calls a minute; our share is used up."
+            raise PanelWaiting(words, reason="rate_budget", seconds=decision.wait)
+        if PanelGate.objects.filter(pk=gate.pk, tat=gate.tat).update(tat=decision.tat):
+            return
+    raise PanelWaiting(f"Many workers call panel “{panel}” at once.", reason="rate_budget", seconds=1)
+
+
+def _check_silence(panel: Panel, gate: PanelGate, now: dt.datetime) -> None:
+    if gate.silent_until and gate.silent_until > now:
+        wait = (gate.silent_until - now).total_seconds()
+        raise PanelWaiting(f"Panel “{panel}” asked for silence.", reason="rate_limited", seconds=wait)
+
+
+def _check_breaker(panel: Panel, gate: PanelGate, now: dt.datetime) -> bool:
+    """Whether this call is the probe of an open breaker. Raises PanelWaiting for all others."""
+    if gate.open_until is None:
+        return False
+    wait = (gate.open_until - now).total_seconds()
+    if wait <= 0 and _claim_probe(gate, now):
+        return True
+    raise PanelWaiting(
+        down_words(panel, gate),
+        reason="panel_key" if gate.parked_at else "panel_unreachable",
+        seconds=max(wait, 0) or settings.PROBE_SECONDS,
+    )
+
+
+def _claim_probe(gate: PanelGate, now: dt.datetime) -> bool:
+    every = settings.PROBE_SECONDS * (PARKED_PROBES if gate.parked_at else 1)
+    until = now + dt.timedelta(seconds=every)
+    return bool(PanelGate.objects.filter(pk=gate.pk, open_until=gate.open_until).update(open_until=until))
+
+
+def down_words(panel: Panel, gate: PanelGate) -> str:
+    """The sentence that every waiting order of this panel shows."""
+    if gate.parked_at:
+        return f"Panel “{panel}” refuses our key since {gate.parked_at:%H:%M} UTC: {gate.last_error}"
+    since = f" since {gate.down_since:%H:%M} UTC" if gate.down_since else ""
+    return f"Panel “{panel}” does not answer{since}: {gate.last_error}"
+
+
+def gate_answered(*, panel: Panel, answer: Answer) -> None:
+    """The panel answered: closes the breaker, notes its own rate limit."""
+    limit, remaining = _header(answer, "x-ratelimit-limit"), _header(answer, "x-ratelimit-remaining")
+    now = clock.now()
+    rows = PanelGate.objects.filter(panel=panel)
+    recovered = rows.exclude(failures=0, open_until=None, parked_at=None).update(
+        failures=0, open_until=None, down_since=None, parked_at=None, last_error=""
+    )
+    rows.update(last_ok_at=now, **({"limit_seen": limit, "remaining_seen": remaining} if limit else {}))
+    if recovered:
+        wake_waiting(panel=panel)
+
+
+def _header(answer: Answer, name: str) -> int | None:
+    value = answer.headers.get(name, "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
+
+
+def wake_waiting(*, panel: Panel) -> None:
+    """The panel is back: what waited for it goes on now, not at its next try."""
+    now = clock.now()
+    waiting = Operation.objects.filter(
+        outcome__in=LIVE_OUTCOMES, panel=panel, reason__in=("panel_unreachable", "panel_unknown", "panel_key")
+    )
+    Service.objects.filter(pk__in=waiting.values("service")).update(next_check_at=now)
+    waiting.update(next_attempt_at=now)
+
+
+def gate_failed(*, panel: Panel, words: str) -> None:
+    """No usable answer. After a few in a row the breaker opens, with one alert for the cause."""
+    now = clock.now()
+    gate_of(panel)
+    rows = PanelGate.objects.filter(panel=panel)
+    rows.filter(down_since=None).update(down_since=now)
+    rows.update(failures=F("failures") + 1, last_error=words[:500])
+    until = now + dt.timedelta(seconds=settings.PROBE_SECONDS)
+    opened = rows.filter(failures__gte=FAILURES_TO_OPEN, open_until=None).update(open_until=until)
+    if opened:
+        gate = gate_of(panel)
+        staff_notify(
+            key=f"panel_down:{panel.pk}:{gate.down_since}",
+            template="panel_down",
+            context={"panel": panel.name, "words": down_words(panel, gate)},
+        )
+
+
+def gate_silence(*, panel: Panel, seconds: float) -> None:
+    """The panel answered 429: nobody calls it until then."""
+    until = clock.now() + dt.timedelta(seconds=seconds)
+    PanelGate.objects.filter(panel=panel).update(silent_until=until)
+
+
+def gate_park(*, panel: Panel, words: str) -> None:
+    """The panel refused our key: nothing more is tried with it, but for a rare probe. One alert."""
+    now = clock.now()
+    until = now + dt.timedelta(seconds=settings.PROBE_SECONDS * PARKED_PROBES)
+    parked = PanelGate.objects.filter(panel=panel, parked_at=None).update(
+        parked_at=now, open_until=until, last_error=words[:500]
+    )
+    if parked:
+        staff_notify(
+            key=f"panel_parked:{panel.pk}:{now.isoformat()}",
+            template="panel_parked",
+            context={"panel": panel.name, "words": words},
+        )
+
+
+def gate_unpark(*, panel: Panel) -> None:
+    """Staff set a new key or saw the test succeed: everything that waited goes on."""
+    PanelGate.objects.filter(panel=panel).update(
+        parked_at=None, open_until=None, failures=0, down_since=None, silent_until=None, last_error=""
+    )
+    wake_waiting(panel=panel)

@@ -1,0 +1,136 @@
+"""Operations: the durable record of an attempt. Opened before the first call, closed after the proof."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from provisioning import audit
+from provisioning.choices import LIVE_OUTCOMES, Outcome
+from provisioning.lib import clock
+from provisioning.lib.ratelimit import backoff
+from provisioning.models import AuditEntry, Operation, Panel, Service
+from provisioning.notifications import staff_notify
+
+ALERTED_WAITS = ("no_capacity", "product_unmapped", "observe_only", "brake")
+"""Waits that only staff can end, each told once per operation. A panel that is down is told by its gate."""
+
+
+def operation_live(service: Service) -> Operation | None:
+    """The operation that the engine works on, if there is one."""
+    return Operation.objects.filter(service=service, outcome__in=LIVE_OUTCOMES).first()
+
+
+def operation_open(*, service: Service, panel: Panel | None) -> Operation | None:
+    """The live operation of the present generation, made if needed.
+
+    Returns None if this generation has ended as *needs staff*: nothing more happens until staff or a new
+    event raise the generation. An older generation's live operation is closed as superseded.
+    """
+    live = operation_live(service)
+    if live and live.generation == service.generation:
+        return live
+    if live:
+        operation_close(operation=live, outcome=Outcome.SUPERSEDED, detail="A newer change took its place.")
+    ended = Operation.objects.filter(service=service, generation=service.generation)
+    if ended.filter(outcome=Outcome.NEEDS_STAFF).exists():
+        return None
+    return _create(service, panel, ended.count())
+
+
+def _create(service: Service, panel: Panel | None, rounds: int) -> Operation | None:
+    cause = AuditEntry.objects.filter(service=service).order_by("-id").first()
+    try:
+        with transaction.atomic():
+            return Operation.objects.create(
+                key=f"{service.external_id}:{service.generation}:{rounds}"[-120:],
+                service=service,
+                panel=panel,
+                generation=service.generation,
+                actor_kind=cause.actor_kind if cause else "bridge",
+                actor=cause.actor if cause else "",
+                request_id=(cause.request_id if cause else "") or audit.request_id(),
+            )
+    except IntegrityError:
+        # Another worker opened it a moment ago; the lease decides who works on it.
+        return operation_live(service)
+
+
+def operation_attempt(*, operation: Operation) -> None:
+    """Counts the attempt before the work, so that a job that kills its worker is seen (B13)."""
+    operation.attempts += 1
+    operation.save(update_fields=["attempts"])
+
+
+def operation_wait(
+    *, operation: Operation, reason: str, words: str, seconds: float, public: str = ""
+) -> None:
+    """Nothing is wrong with the work itself: it waits, uses up no attempt, and goes on by itself."""
+    now = clock.now()
+    if operation.reason != reason or operation.waiting_since is None:
+        operation.waiting_since = now
+    operation.attempts = max(0, operation.attempts - 1)
+    operation.outcome, operation.reason, operation.detail = Outcome.WAITING, reason, words
+    operation.public = public
+    operation.next_attempt_at = now + dt.timedelta(seconds=seconds)
+    operation.save()
+    if reason in ALERTED_WAITS:
+        _alert(operation, f"waiting:{operation.pk}:{reason}", "waiting")
+
+
+def operation_retry(*, operation: Operation, reason: str, words: str, public: str = "") -> None:
+    """Something is ours to mend or strange: try again with backoff, and after the last attempt call staff."""
+    if operation.attempts >= settings.MAX_ATTEMPTS:
+        operation_park(operation=operation, reason=reason, words=words, public=public)
+        return
+    wait = backoff(operation.attempts, base=settings.BACKOFF_BASE, cap=settings.BACKOFF_CAP)
+    operation.outcome, operation.reason, operation.detail = Outcome.RETRYING, reason, words
+    operation.public = public
+    operation.waiting_since = operation.waiting_since or clock.now()
+    operation.next_attempt_at = clock.now() + dt.timedelta(seconds=wait)
+    operation.save()
+
+
+def operation_park(*, operation: Operation, reason: str, words: str, public: str = "") -> None:
+    """Only staff can go on: outcome `needs_staff`, one alert, a line on the timeline, never silence."""
+    operation_close(
+        operation=operation, outcome=Outcome.NEEDS_STAFF, reason=reason, detail=words, public=public
+    )
+    audit.record(
+        service=operation.service,
+        operation=operation,
+        action="operation.needs_staff",
+        message=f"{operation.number} needs staff: {words}",
+        data={"reason": reason},
+    )
+    _alert(operation, f"needs_staff:{operation.pk}", "needs_staff")
+
+
+def operation_close(
+    *, operation: Operation, outcome: Outcome, reason: str = "", detail: str = "", public: str = ""
+) -> None:
+    """Ends an operation."""
+    operation.outcome, operation.reason, operation.detail = outcome, reason, detail
+    operation.public, operation.next_attempt_at, operation.finished_at = public, None, clock.now()
+    operation.waiting_since = None
+    operation.save()
+
+
+def _alert(operation: Operation, key: str, template: str) -> None:
+    staff_notify(
+        key=key,
+        template=template,
+        service=operation.service,
+        operation=operation,
+        context={
+            "operation_number": operation.number,
+            "operation_id": operation.pk,
+            "service": str(operation.service),
+            "service_id": operation.service_id,
+            "reason": operation.reason,
+            "words": operation.detail,
+            "panel": str(operation.panel or ""),
+        },
+    )

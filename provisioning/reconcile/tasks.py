@@ -1,0 +1,26 @@
+"""django-q2's entry points: thin, module-level, one id each, no result."""
+
+from __future__ import annotations
+
+from provisioning.reconcile.engine import service_reconcile
+from provisioning.reconcile.heartbeats import beat
+
+
+def reconcile_service(service_id: int) -> None:
+    """Reconciles one service."""
+    beat("worker", at_most_every=10)
+    service_reconcile(service_id)
+
+
+def sweep() -> None:
+    """The safety net behind the ticker: django-q2's own schedule calls it each minute."""
+    from provisioning.reconcile.schedules import sweep_all
+
+    sweep_all()
+
+
+def prune() -> None:
+    """Removes what nobody needs any more."""
+    from provisioning.reconcile.schedules import prune_old
+
+    prune_old()
