@@ -1,1 +1,1 @@
-"""Written by its own change."""
+"""The read API of staff and machine users, `/api/v1/`: it shows everything but secrets, changes nothing."""

@@ -77,8 +77,8 @@ def event_store_unnumbered(*, endpoint: WebhookEndpoint, body: bytes, origin: Or
         return Stored(last, StoreOutcome.DUPLICATE)
     # The id names what the message follows, so that of two simultaneous copies one meets the other.
     sender_id = f"{digest[:40]}-{last.pk if last else 0}"
-    fields = {"sender_id": sender_id, "body": body, "body_sha256": digest, "subject": subject, "fresh": False}
-    event = _insert(endpoint, origin, **fields)
+    fields = {"body": body, "body_sha256": digest, "subject": subject, "fresh": False}
+    event = _insert(endpoint, origin, sender_id=sender_id, **fields)
     if event is not None:
         return Stored(event, StoreOutcome.ACCEPTED)
     return Stored(Event.objects.get(endpoint=endpoint, sender_id=sender_id), StoreOutcome.DUPLICATE)

@@ -2,6 +2,8 @@
 
 from rest_framework import serializers
 
+from provisioning.choices import BillingStatus
+
 
 class PayloadSerializer(serializers.Serializer[None]):
     """The billing event of T83-11 with its optional fields."""
@@ -11,7 +13,7 @@ class PayloadSerializer(serializers.Serializer[None]):
     customer_email = serializers.EmailField(required=False)
     product_id = serializers.CharField(required=False)
     tier = serializers.CharField(required=False)
-    status = serializers.ChoiceField(["pending", "active", "suspended", "cancelled"], required=False)
+    status = serializers.ChoiceField(BillingStatus.choices, required=False)
     customer_id = serializers.CharField(required=False)
     first_name = serializers.CharField(required=False)
     last_name = serializers.CharField(required=False)
@@ -26,7 +28,7 @@ class StoredSerializer(serializers.Serializer[None]):
     """The message is kept under this id."""
 
     event = serializers.CharField()
-    status = serializers.ChoiceField(["accepted", "duplicate"])
+    status = serializers.CharField(help_text="accepted, or duplicate.")
 
 
 class RefusalDetailSerializer(serializers.Serializer[None]):
