@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 LOOPBACK = "127.0.0.1"
 BODY_LIMIT = 10 * 1024 * 1024
+POLL = 0.01  # seconds; how fast stop() is noticed, since tests start and stop many panels
 
 Delivery = Literal["normal", "drop", "cut", "drip"]
 
@@ -251,7 +252,7 @@ class HttpServer:
         listener = _Listener(self.app, self.port)
         self.port = int(listener.server_address[1])
         self._listener = listener
-        self._thread = threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=listener.serve_forever, args=(POLL,), daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -1,0 +1,1 @@
+"""The sandbox's own behaviour, over real HTTP on the loopback."""
