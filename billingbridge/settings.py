@@ -249,6 +249,12 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "BillingStatus": "provisioning.choices.BillingStatus",
+        "EventStatus": "provisioning.choices.EventStatus",
+        "OperationKind": "provisioning.choices.OperationKind",
+        "ProductKind": "provisioning.choices.ProductKind",
+    },
 }
 AUDITLOG_INCLUDE_ALL_MODELS = False
 

@@ -27,7 +27,7 @@ os.environ.update(
 )
 os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="billingbridge-tests-"))
 
-from billingbridge.settings import *  # noqa: F403
+from billingbridge.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

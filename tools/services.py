@@ -175,14 +175,22 @@ def stop() -> None:
 
 def end(pid: int, home: str) -> None:
     """End one server, if the process of that number is still the one we started."""
-    command = Path(f"/proc/{pid}/cmdline")
-    if not command.exists() or home not in command.read_text():
+    folder = Path(f"/proc/{pid}/cwd")
+    if not lives_in(folder, home):
         return
     # PostgreSQL's "fast shutdown" is SIGINT; Redis takes it as well.
     os.kill(pid, signal.SIGINT)
     deadline = time.monotonic() + STOP_SECONDS
-    while command.exists() and command.read_text() and time.monotonic() < deadline:
+    while lives_in(folder, home) and time.monotonic() < deadline:
         time.sleep(0.1)
+
+
+def lives_in(folder: Path, home: str) -> bool:
+    """Whether a process exists and works in *home*; Redis hides its command line, so that cannot tell."""
+    try:
+        return str(folder.readlink()).startswith(home)
+    except OSError:
+        return False
 
 
 def main(arguments: list[str]) -> int:

@@ -4,6 +4,7 @@ import base64
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -36,17 +37,18 @@ def ada() -> User:
 @pytest.fixture
 def secret(ada: User) -> str:
     """Ada's authenticator secret, enrolled."""
-    secret = generate_totp_secret()
+    secret: str = generate_totp_secret()
     TOTP.activate(ada, secret)
     return secret
 
 
 def code(secret: str, steps: int = 0) -> str:
     """What the authenticator app shows now, or some steps of 30 s later."""
-    return format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps))
+    shown: str = format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps))
+    return shown
 
 
-def sign_in(client: Client, password: str = PASSWORD, name: str = "ada", **extra: str) -> str:
+def sign_in(client: Client, password: str = PASSWORD, name: str = "ada", **extra: Any) -> str:
     """Post the password; returns where it leads."""
     answer = client.post(reverse("account_login"), {"login": name, "password": password}, **extra)
     return str(answer.headers.get("Location", answer.status_code))
