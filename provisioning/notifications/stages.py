@@ -151,8 +151,8 @@ def _payment_failed(service: Service, told: list[Told], now: dt.datetime) -> Sta
 
 def _still_unpaid(service: Service, before: Told) -> bool:
     """Whether that mail was of the same unpaid time: no payment came after the failure that it told of."""
-    since = before.context.get("overdue_since")
-    return bool(since) and (service.paid_at is None or dt.datetime.fromisoformat(since) > service.paid_at)
+    since = dt.datetime.fromisoformat(before.context["overdue_since"])
+    return service.paid_at is None or since > service.paid_at
 
 
 def _suspended(service: Service, told: list[Told]) -> Stage | None:

@@ -135,7 +135,7 @@ def passing_trouble(error: Exception) -> bool:
 def notification_retry(*, notification: Notification, error: Exception) -> None:
     """Puts a mail that failed off, or gives it up: passing trouble after three days, any other soon."""
     row, now = notification, clock.now()
-    words = clean_line(f"{type(error).__name__}: {error}", limit=300)
+    words = f"{type(error).__name__}: {clean_line(str(error), limit=250)}"[:300]
     hopeless = row.attempts >= settings.MAX_ATTEMPTS and not passing_trouble(error)
     if hopeless or now - row.created_at > LONGEST_WAIT:
         _give_up(row, words)
