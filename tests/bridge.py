@@ -101,12 +101,20 @@ class Bridge:
 
     def settle(self, *, rounds: int = 12, seconds: float = 40) -> None:
         """Lets time pass and the sweep find what is due, until nothing is."""
+        sweep_all()
+        self.jobs.drain()
         for _ in range(rounds):
             clock.shift(seconds)
             self.panel.advance(seconds)
             sweep_all()
             if not self.jobs.drain():
                 return
+
+    def wait(self, *, days: float) -> None:
+        """Lets days pass, with a sweep at their end and whatever follows from it."""
+        clock.shift(days * 86400)
+        self.panel.advance(days * 86400)
+        self.settle()
 
     def service(self, billing_id: str = "12345") -> Service:
         """The service, fresh from the database."""

@@ -136,6 +136,7 @@ def _confirm(job: Converge, seen: Observed, message: str) -> None:
     job.remember_columns(
         panel=job.panel,
         created_confirmed_at=clock.now(),
+        terminated_at=None,
         create_sent_at=None,
         create_looks=0,
         runtime_applied=job.service.runtime_applied or job.desired().runtime.as_json(),
