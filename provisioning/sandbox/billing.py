@@ -15,11 +15,11 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-from provisioning.sandbox.http import HttpServer, Request, Response, Route, Router
+from provisioning.sandbox.commands import Input, run_command
+from provisioning.sandbox.http import HttpServer, Request, Response, Route, Router, Served
 from provisioning.sandbox.page import cell, clock, document, table
 
 Scheme = Literal["standard", "hmac"]
@@ -27,7 +27,6 @@ SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 TIMEOUT = 30.0
 ALLOWED_HOSTS = ("127.0.0.1", "localhost", "::1")
 LAST_DELIVERIES = 40
-Input = dict[str, Any]
 
 
 @dataclass
@@ -108,7 +107,7 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
         connection.close()
 
 
-class BillingSandbox:
+class BillingSandbox(Served):
     """The billing sender behind a loopback port: control API under ``/_sandbox/``, a page at ``/``."""
 
     def __init__(self, *, port: int = 0) -> None:
@@ -117,28 +116,6 @@ class BillingSandbox:
         self._lock = threading.Lock()
         self.router = Router(Route(method, f"/_sandbox{path}", handler) for method, path, handler in ROUTES)
         self.server = HttpServer(self.answer, port)
-
-    @property
-    def url(self) -> str:
-        """The sender's own address."""
-        return self.server.url
-
-    def start(self) -> None:
-        """Open the port. Raises OSError where it is taken."""
-        self.server.start()
-
-    def stop(self) -> None:
-        """Close the port."""
-        self.server.stop()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def send(self, sending: Sending) -> Delivery:
         """Sign and post one event, and write it into the ledger. Raises ValueError for wrong input."""
@@ -159,19 +136,10 @@ class BillingSandbox:
             self.subscriptions.setdefault(str(key), {}).update(event)
 
     def answer(self, request: Request) -> Response:
-        """Page or control API; 422 with a sentence for wrong input."""
+        """Page or control API."""
         if request.path == "/":
             return Response.of_html(billing_page(self))
-        found = self.router.find(request.method, request.path)
-        if found is None:
-            return Response.of_json({"error": "No such command. See docs/sandbox.md."}, status=404)
-        handler: Any = found[0].endpoint
-        try:
-            return Response.of_json(handler(self, json.loads(request.body or b"{}"), found[1]))
-        except KeyError as error:
-            return Response.of_json({"error": f"Nothing here is called {error}."}, status=404)
-        except (TypeError, ValueError) as error:
-            return Response.of_json({"error": str(error)}, status=422)
+        return run_command(self.router, self, request)
 
 
 def event_send(billing: BillingSandbox, body: Input, _: dict[str, str]) -> object:

@@ -1,24 +1,23 @@
 """The control API under ``/_sandbox/``: faults, daemons, installs, clock, counters. Never logged."""
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from provisioning.sandbox.calls import CallRecord
+from provisioning.sandbox.commands import Input, run_command
 from provisioning.sandbox.daemon import MODES
 from provisioning.sandbox.http import Request, Response, Route, Router
 
 if TYPE_CHECKING:
     from provisioning.sandbox.server import PanelSandbox
 
-Input = dict[str, Any]
 Handler = Callable[["PanelSandbox", Input, dict[str, str]], object]
 POWER_STATES = ("offline", "starting", "running", "stopping")
 OUTCOMES = ("success", "fail", "never")
 
 
 class Control:
-    """Answers control requests for one sandbox: JSON in, JSON out, 422 with a sentence for wrong input."""
+    """Answers control requests for one sandbox."""
 
     def __init__(self, sandbox: "PanelSandbox") -> None:
         self.sandbox = sandbox
@@ -26,17 +25,7 @@ class Control:
 
     def handle(self, request: Request) -> Response:
         """Find the command and run it."""
-        found = self.router.find(request.method, request.path)
-        if found is None:
-            return Response.of_json({"error": "No such command. See docs/sandbox.md."}, status=404)
-        handler: Any = found[0].endpoint
-        try:
-            body = json.loads(request.body or b"{}")
-            return Response.of_json(handler(self.sandbox, body, found[1]))
-        except KeyError as error:
-            return Response.of_json({"error": f"Nothing here is called {error}."}, status=404)
-        except (TypeError, ValueError) as error:
-            return Response.of_json({"error": str(error)}, status=422)
+        return run_command(self.router, self.sandbox, request)
 
 
 def state_show(sandbox: "PanelSandbox", _: Input, __: dict[str, str]) -> object:

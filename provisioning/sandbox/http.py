@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal
+from types import TracebackType
+from typing import Literal, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 LOOPBACK = "127.0.0.1"
@@ -267,6 +268,34 @@ class HttpServer:
         for connection in list(listener.connections):
             _shut(connection)
         listener.server_close()
+
+
+class Served:
+    """Something behind an HttpServer of its own; also a context manager."""
+
+    server: HttpServer
+
+    @property
+    def url(self) -> str:
+        """The address, without a slash at its end."""
+        return self.server.url
+
+    def start(self) -> None:
+        """Open the port; after stop() the same one. Raises OSError where it is taken."""
+        self.server.start()
+
+    def stop(self) -> None:
+        """Close the port and all connections: connecting is refused until start()."""
+        self.server.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
 
 def _shut(connection: socket.socket) -> None:

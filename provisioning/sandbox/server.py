@@ -1,20 +1,17 @@
 """The sandbox panel as a whole: a world, its API, faults, control API and page behind one loopback port."""
 
-from types import TracebackType
-from typing import Self
-
 from provisioning.sandbox.calls import CallLog, CallRecord
 from provisioning.sandbox.control import Control
 from provisioning.sandbox.daemon import Behaviour, Mode
 from provisioning.sandbox.faults import Faults
-from provisioning.sandbox.http import HttpServer, Request, Response
+from provisioning.sandbox.http import HttpServer, Request, Response, Served
 from provisioning.sandbox.page import panel_page
 from provisioning.sandbox.pterodactyl.panel import Panel
 from provisioning.sandbox.seed import seed_fleet, seed_panel
 from provisioning.sandbox.world import Settings, State, World
 
 
-class PanelSandbox:
+class PanelSandbox(Served):
     """A Pterodactyl panel to call: ``with PanelSandbox() as panel: requests.get(panel.url + ...)``.
 
     ``fleet`` False leaves out the location and the nodes. Keys are generated where none are given.
@@ -40,11 +37,6 @@ class PanelSandbox:
         self.server = HttpServer(self.answer, port)
 
     @property
-    def url(self) -> str:
-        """The panel's address, without a slash at its end."""
-        return self.server.url
-
-    @property
     def calls(self) -> CallLog:
         """The log of API calls."""
         return self.world.calls
@@ -54,23 +46,6 @@ class PanelSandbox:
         """The panel's tables, with everything done that is due by now."""
         self.settle()
         return self.world.state
-
-    def start(self) -> None:
-        """Open the port; after stop() the same one. Raises OSError where it is taken."""
-        self.server.start()
-
-    def stop(self) -> None:
-        """Close the port and all connections: connecting is refused until start()."""
-        self.server.stop()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def answer(self, request: Request) -> Response:
         """Page, control API or panel."""

@@ -3,14 +3,16 @@
 from provisioning.sandbox.http import Response
 from provisioning.sandbox.pterodactyl.calling import Call, Endpoints, no_content, success
 from provisioning.sandbox.pterodactyl.errors import display, not_found
-from provisioning.sandbox.pterodactyl.listing import filtered, listing, ordered, partials
+from provisioning.sandbox.pterodactyl.listing import partials
+from provisioning.sandbox.pterodactyl.reading import readable
 from provisioning.sandbox.pterodactyl.relations import shown
 from provisioning.sandbox.pterodactyl.serializers import listed
 from provisioning.sandbox.pterodactyl.validation import Field
 from provisioning.sandbox.world import Egg, Location, Nest
 
 ENDPOINTS = Endpoints("application")
-LOCATION_FILTERS = partials("short long")
+readable(ENDPOINTS, "locations", "location", partials("short long"), ("id",))
+readable(ENDPOINTS, "nests", "nest", {}, ())
 
 
 def location_fields(call: Call, location: Location | None) -> list[Field]:
@@ -23,19 +25,6 @@ def location_fields(call: Call, location: Location | None) -> list[Field]:
         Field("short", "required|string|between:1,60", name="Location Identifier", unique=free),
         Field("long", "sometimes|nullable|string|between:1,191", name="Location Description"),
     ]
-
-
-@ENDPOINTS.on("GET", "/locations", "locations")
-def location_list(call: Call) -> Response:
-    """All locations."""
-    rows = filtered(call, list(call.state.locations.values()), LOCATION_FILTERS)
-    return success(listing(call, "location", ordered(call, rows, ("id",))))
-
-
-@ENDPOINTS.on("GET", "/locations/{location}", "locations")
-def location_get(call: Call) -> Response:
-    """One location."""
-    return success(shown(call, "location", call.bound(Location)))
 
 
 @ENDPOINTS.on("POST", "/locations", "locations")
@@ -70,18 +59,6 @@ def location_delete(call: Call) -> Response:
         )
     del call.state.locations[location.id]
     return no_content()
-
-
-@ENDPOINTS.on("GET", "/nests", "nests")
-def nest_list(call: Call) -> Response:
-    """All nests."""
-    return success(listing(call, "nest", list(call.state.nests.values())))
-
-
-@ENDPOINTS.on("GET", "/nests/{nest}", "nests")
-def nest_get(call: Call) -> Response:
-    """One nest."""
-    return success(shown(call, "nest", call.bound(Nest)))
 
 
 @ENDPOINTS.on("GET", "/nests/{nest}/eggs", "eggs")

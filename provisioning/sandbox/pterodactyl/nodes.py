@@ -14,11 +14,11 @@ from provisioning.sandbox.pterodactyl.listing import (
     Filter,
     filtered,
     listing,
-    ordered,
     page_of,
     partial,
     partials,
 )
+from provisioning.sandbox.pterodactyl.reading import readable
 from provisioning.sandbox.pterodactyl.relations import shown
 from provisioning.sandbox.pterodactyl.serializers import deployable_node, listed
 from provisioning.sandbox.pterodactyl.validation import Field, known, validate
@@ -83,13 +83,6 @@ def node_fields(call: Call) -> list[Field]:
     ]
 
 
-@ENDPOINTS.on("GET", "/nodes", "nodes")
-def node_list(call: Call) -> Response:
-    """All nodes."""
-    rows = filtered(call, list(call.state.nodes.values()), NODE_FILTERS)
-    return success(listing(call, "node", ordered(call, rows, ("id", "uuid", "memory", "disk"))))
-
-
 @ENDPOINTS.on("GET", "/nodes/deployable", "nodes")
 def node_deployable(call: Call) -> Response:
     """The public nodes that a server of this size fits on; free allocations are not looked at."""
@@ -109,10 +102,8 @@ def _deployable(call: Call, nodes: Iterable[Node]) -> list[dict[str, object]]:
     return [shown(call, "node", node, deployable_node(call.state, node)) for node in nodes]
 
 
-@ENDPOINTS.on("GET", "/nodes/{node}", "nodes")
-def node_get(call: Call) -> Response:
-    """One node."""
-    return success(shown(call, "node", call.bound(Node)))
+# after nodes/deployable, which the pattern nodes/{node} would take as well
+readable(ENDPOINTS, "nodes", "node", NODE_FILTERS, ("id", "uuid", "memory", "disk"))
 
 
 @ENDPOINTS.on("GET", "/nodes/{node}/configuration", "nodes")

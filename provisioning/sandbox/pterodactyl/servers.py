@@ -2,9 +2,8 @@
 
 from provisioning.sandbox.http import Response
 from provisioning.sandbox.pterodactyl.calling import Call, Endpoints, success
-from provisioning.sandbox.pterodactyl.errors import not_found
-from provisioning.sandbox.pterodactyl.listing import Filter, filtered, listing, ordered, partial, partials
-from provisioning.sandbox.pterodactyl.relations import shown
+from provisioning.sandbox.pterodactyl.listing import Filter, partial, partials
+from provisioning.sandbox.pterodactyl.reading import readable, readable_by_mark
 from provisioning.sandbox.pterodactyl.serializers import listed
 from provisioning.sandbox.world import Server
 
@@ -14,29 +13,8 @@ FILTERS: dict[str, Filter] = {
     "uuidShort": partial("identifier"),
     **partials("name description image external_id"),
 }
-
-
-@ENDPOINTS.on("GET", "/servers", "servers")
-def server_list(call: Call) -> Response:
-    """All servers, filtered and paged."""
-    rows = filtered(call, list(call.state.servers.values()), FILTERS)
-    return success(listing(call, "server", ordered(call, rows, ("id", "uuid"))))
-
-
-@ENDPOINTS.on("GET", "/servers/{server}", "servers")
-def server_get(call: Call) -> Response:
-    """One server by number."""
-    return success(shown(call, "server", call.bound(Server)))
-
-
-@ENDPOINTS.on("GET", "/servers/external/{external_id}", "servers")
-def server_external(call: Call) -> Response:
-    """One server by the whole external id; the oldest where they are not unique."""
-    wanted = call.parameters["external_id"].lower()
-    for server in call.state.servers.values():
-        if (server.external_id or "").lower() == wanted:
-            return success(shown(call, "server", server))
-    raise not_found()
+readable(ENDPOINTS, "servers", "server", FILTERS)
+readable_by_mark(ENDPOINTS, "servers", "server")
 
 
 @ENDPOINTS.on("GET", "/servers/{server}/databases", "server_databases")

@@ -2,8 +2,9 @@
 
 from provisioning.sandbox.http import Response
 from provisioning.sandbox.pterodactyl.calling import Call, Endpoints, no_content, success
-from provisioning.sandbox.pterodactyl.errors import display, not_found
-from provisioning.sandbox.pterodactyl.listing import filtered, listing, ordered, partials
+from provisioning.sandbox.pterodactyl.errors import display
+from provisioning.sandbox.pterodactyl.listing import partials
+from provisioning.sandbox.pterodactyl.reading import readable, readable_by_mark
 from provisioning.sandbox.pterodactyl.relations import shown
 from provisioning.sandbox.pterodactyl.validation import Check, Field
 from provisioning.sandbox.world import Mail, State, User, new_uuid
@@ -11,6 +12,8 @@ from provisioning.sandbox.world import Mail, State, User, new_uuid
 ENDPOINTS = Endpoints("application")
 FILTERS = partials("email uuid username external_id")
 LANGUAGES = ("en",)
+readable(ENDPOINTS, "users", "user", FILTERS)
+readable_by_mark(ENDPOINTS, "users", "user")
 
 
 def unique(state: State, column: str, except_for: User | None) -> Check:
@@ -44,29 +47,6 @@ def fields(state: State, user: User | None) -> list[Field]:
         Field("first_name", "required|string|between:1,191"),
         Field("last_name", "required|string|between:1,191"),
     ]
-
-
-@ENDPOINTS.on("GET", "/users", "users")
-def user_list(call: Call) -> Response:
-    """All accounts, filtered and paged."""
-    rows = filtered(call, list(call.state.users.values()), FILTERS)
-    return success(listing(call, "user", ordered(call, rows, ("id", "uuid"))))
-
-
-@ENDPOINTS.on("GET", "/users/{user}", "users")
-def user_get(call: Call) -> Response:
-    """One account by number."""
-    return success(shown(call, "user", call.bound(User)))
-
-
-@ENDPOINTS.on("GET", "/users/external/{external_id}", "users")
-def user_external(call: Call) -> Response:
-    """One account by the whole external id."""
-    wanted = call.parameters["external_id"].lower()
-    for user in call.state.users.values():
-        if (user.external_id or "").lower() == wanted:
-            return success(shown(call, "user", user))
-    raise not_found()
 
 
 @ENDPOINTS.on("POST", "/users", "users")
