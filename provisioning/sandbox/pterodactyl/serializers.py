@@ -36,74 +36,45 @@ def stamps(row: Row) -> Attributes:
     return {"created_at": stamp(row.created_at), "updated_at": stamp(row.updated_at)}
 
 
+def columns(row: Row, names: str) -> Attributes:
+    """The row's own columns of these names, in this order."""
+    return {name: getattr(row, name) for name in names.split()}
+
+
 def user(_: State, row: User) -> Attributes:
     """Section 3."""
-    return {
-        "id": row.id,
-        "external_id": row.external_id,
-        "uuid": row.uuid,
-        "username": row.username,
-        "email": row.email,
-        "first_name": row.first_name,
-        "last_name": row.last_name,
-        "language": row.language,
-        "root_admin": row.root_admin,
-        "2fa": row.two_factor,
-        **stamps(row),
-    }
+    names = "id external_id uuid username email first_name last_name language root_admin"
+    return {**columns(row, names), "2fa": row.two_factor, **stamps(row)}
 
 
 def location(_: State, row: Location) -> Attributes:
     """Section 4; the times stand the other way round here."""
     times = {"updated_at": stamp(row.updated_at), "created_at": stamp(row.created_at)}
-    return {"id": row.id, "short": row.short, "long": row.long, **times}
+    return {**columns(row, "id short long"), **times}
 
 
 def nest(_: State, row: Nest) -> Attributes:
     """Section 4."""
-    head = {
-        "id": row.id,
-        "uuid": row.uuid,
-        "author": row.author,
-        "name": row.name,
-        "description": row.description,
-    }
-    return {**head, **stamps(row)}
+    return {**columns(row, "id uuid author name description"), **stamps(row)}
 
 
 def egg(_: State, row: Egg) -> Attributes:
     """Section 4; ``docker_image`` is the first of ``docker_images``."""
     return {
-        "id": row.id,
-        "uuid": row.uuid,
-        "name": row.name,
+        **columns(row, "id uuid name"),
         "nest": row.nest_id,
-        "author": row.author,
-        "description": row.description,
+        **columns(row, "author description"),
         "docker_image": next(iter(row.docker_images.values())),
-        "docker_images": row.docker_images,
-        "config": row.config,
-        "startup": row.startup,
-        "script": row.script,
+        **columns(row, "docker_images config startup script"),
         **stamps(row),
     }
 
 
 def egg_variable(_: State, row: EggVariable) -> Attributes:
     """Section 4."""
-    return {
-        "id": row.id,
-        "egg_id": row.egg_id,
-        "name": row.name,
-        "description": row.description,
-        "env_variable": row.env_variable,
-        "default_value": row.default_value,
-        "user_viewable": row.user_viewable,
-        "user_editable": row.user_editable,
-        "rules": row.rules,
-        "created_at": micro_stamp(row.created_at),
-        "updated_at": micro_stamp(row.updated_at),
-    }
+    names = "id egg_id name description env_variable default_value user_viewable user_editable rules"
+    times = {"created_at": micro_stamp(row.created_at), "updated_at": micro_stamp(row.updated_at)}
+    return {**columns(row, names), **times}
 
 
 def used(state: State, row: Node) -> dict[str, int]:
@@ -126,23 +97,21 @@ def deployable_node(state: State, row: Node) -> Attributes:
 
 def node_columns(row: Node) -> Attributes:
     """The node's own columns, without its secret."""
-    names = (
+    return columns(
+        row,
         "id uuid public name description location_id fqdn scheme behind_proxy maintenance_mode memory"
-        " memory_overallocate disk disk_overallocate upload_size daemon_listen daemon_sftp daemon_base"
+        " memory_overallocate disk disk_overallocate upload_size daemon_listen daemon_sftp daemon_base",
     )
-    return {name: getattr(row, name) for name in names.split()}
 
 
 def allocation(_: State, row: Allocation) -> Attributes:
     """Section 5."""
-    head = {"id": row.id, "ip": row.ip, "alias": row.alias, "port": row.port, "notes": row.notes}
-    return {**head, "assigned": row.server_id is not None}
+    return {**columns(row, "id ip alias port notes"), "assigned": row.server_id is not None}
 
 
 def limits(row: Server) -> Attributes:
     """The limits of a server, as both APIs show them."""
-    names = ("memory", "swap", "disk", "io", "cpu", "threads", "oom_disabled")
-    return {name: getattr(row, name) for name in names}
+    return columns(row, "memory swap disk io cpu threads oom_disabled")
 
 
 def feature_limits(row: Server) -> Attributes:
@@ -165,13 +134,7 @@ def environment(state: State, row: Server) -> Attributes:
 def server(state: State, row: Server) -> Attributes:
     """Section 6.1."""
     return {
-        "id": row.id,
-        "external_id": row.external_id,
-        "uuid": row.uuid,
-        "identifier": row.identifier,
-        "name": row.name,
-        "description": row.description,
-        "status": row.status,
+        **columns(row, "id external_id uuid identifier name description status"),
         "suspended": row.status == "suspended",
         "limits": limits(row),
         "feature_limits": feature_limits(row),
@@ -193,8 +156,7 @@ def server(state: State, row: Server) -> Attributes:
 
 def subuser(_: State, row: Subuser) -> Attributes:
     """Section 6.2."""
-    head = {"id": row.id, "user_id": row.user_id, "server_id": row.server_id, "permissions": row.permissions}
-    return {**head, **stamps(row)}
+    return {**columns(row, "id user_id server_id permissions"), **stamps(row)}
 
 
 def item(kind: str, attributes: Mapping[str, object]) -> dict[str, object]:
