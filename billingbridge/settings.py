@@ -241,6 +241,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "EXCEPTION_HANDLER": "provisioning.api.errors.error_response",
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "billingbridge",

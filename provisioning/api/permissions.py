@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework.permissions import BasePermission, DjangoModelPermissions
 from rest_framework.request import Request
-from rest_framework.throttling import AnonRateThrottle, UserRateThrottle
+from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
 from provisioning.models import ApiToken
@@ -33,10 +33,3 @@ class CallerThrottle(UserRateThrottle):
 
     rate = "600/min"
     scope = "api"
-
-
-class StrangerThrottle(AnonRateThrottle):
-    """Guessing tokens is pointless; it shall not cost us anything either."""
-
-    rate = "60/min"
-    scope = "api_stranger"

@@ -1,5 +1,6 @@
 """Addresses of the API, below `/api/`."""
 
+from django.contrib.auth.decorators import login_required
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
@@ -17,5 +18,5 @@ router.register("products", views.ProductViewSet, basename="product")
 urlpatterns = [
     path("v1/", include(router.urls)),
     path("schema/", SchemaView.as_view(), name="schema"),
-    path("docs/", DocsView.as_view(), name="docs"),
+    path("docs/", login_required(DocsView.as_view()), name="docs"),
 ]

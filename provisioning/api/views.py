@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
@@ -16,9 +15,8 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from provisioning import selectors
 from provisioning.api import filters
 from provisioning.api.authentication import TokenAuthentication
-from provisioning.api.errors import error_response
 from provisioning.api.paging import Pages
-from provisioning.api.permissions import CallerThrottle, StaffOrMachine, StrangerThrottle, ViewPermission
+from provisioning.api.permissions import CallerThrottle, StaffOrMachine, ViewPermission
 from provisioning.api.serializers import catalogue, records, services
 from provisioning.models import Event, Operation, Panel, PanelCall, Product, Service
 
@@ -28,7 +26,7 @@ class ReadOnly(ReadOnlyModelViewSet[Any]):
 
     authentication_classes = [TokenAuthentication, SessionAuthentication]
     permission_classes = [StaffOrMachine, ViewPermission]
-    throttle_classes = [StrangerThrottle, CallerThrottle]
+    throttle_classes = [CallerThrottle]
     renderer_classes = [JSONRenderer]
     pagination_class = Pages
     filter_backends = [DjangoFilterBackend, OrderingFilter]
@@ -42,10 +40,6 @@ class ReadOnly(ReadOnlyModelViewSet[Any]):
         """The detail's own, where there is one."""
         wanted = self.detail_class if self.action == "retrieve" else None
         return wanted or super().get_serializer_class()
-
-    def get_exception_handler(self) -> Callable[..., Any]:
-        """One form of errors."""
-        return error_response
 
 
 class ServiceViewSet(ReadOnly):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models import F, Q
+from django.db.models import Q
 from django.urls import reverse
 
 from provisioning.choices import SignatureScheme
@@ -81,7 +81,7 @@ def _of_endpoint(name: str) -> tuple[str, str, str, str]:
         known = ", ".join(WebhookEndpoint.objects.order_by("name").values_list("name", flat=True)[:20])
         raise CommandError(f"There is no endpoint “{name}”. There are: {known or 'none yet'}.")
     valid = endpoint.secrets.filter(Q(ends_at=None) | Q(ends_at__gt=clock.now()))
-    secret = valid.order_by(F("ends_at").desc(nulls_first=True), "-id").first()
+    secret = valid.order_by("-id").first()
     if secret is None:
         raise CommandError(f"Endpoint “{name}” has no valid secret. Add one in the admin.")
     url = settings.PUBLIC_URL + reverse("webhook", args=[endpoint.address])
