@@ -36,10 +36,8 @@ _SHAPES = re.compile(
     r"|(?P<userinfo>(?<=://)[^/\s:@]{0,100}:[^/\s@]{1,200}(?=@))",
     re.IGNORECASE,
 )
-_PAIR = re.compile(
-    r"(?P<name>\b[A-Za-z][A-Za-z0-9_-]{1,60}\b)(?P<between>\\?[\"']?\s{0,3}[:=]\s{0,3})"
-    r"(?P<value>\\?\"[^\"]{0,4000}\"?|'[^']{0,4000}'?|[^\s&,;\"'{}\[\]<>]{1,4000})"
-)
+_NAME = re.compile(r"(?P<name>\b[A-Za-z][A-Za-z0-9_-]{1,60}\b)(?P<between>\\?[\"']?\s{0,3}[:=]\s{0,3})")
+_VALUE = re.compile(r"\\?\"[^\"]{0,4000}\"?|'[^']{0,4000}'?|[^\s&,;\"'{}\[\]<>]{1,4000}")
 
 
 def names_secret(key: str) -> bool:
@@ -107,24 +105,27 @@ def _mask_shape(match: re.Match[str]) -> str:
     return (match["prefix"] or "") + MASK
 
 
-def _mask_pair(match: re.Match[str]) -> str:
-    value = match["value"]
-    if (
-        not names_secret(match["name"])
-        or value.startswith(MASK)
-        or value in ("null", "None", "true", "false")
-    ):
-        return match[0]
-    opening = re.match(r"\\?[\"']?", value)
-    mark = opening[0] if opening else ""
-    return f"{match['name']}{match['between']}{mark}{MASK}{mark}"
+def _mask_pairs(text: str) -> str:
+    """Mask the values behind secret names. A value behind another name is read on: `Error: token=…`."""
+    parts: list[str] = []
+    at = 0
+    for found in _NAME.finditer(text):
+        value = _VALUE.match(text, found.end())
+        if found.start() < at or value is None or not names_secret(found["name"]):
+            continue
+        if not value[0].startswith(MASK) and value[0] not in ("null", "None", "true", "false"):
+            opening = re.match(r"\\?[\"']?", value[0])
+            mark = opening[0] if opening else ""
+            parts.append(f"{text[at : found.end()]}{mark}{MASK}{mark}")
+            at = value.end()
+    return "".join([*parts, text[at:]])
 
 
 def redact(text: str, *, limit: int = LIMIT) -> str:
     """Return the text without secrets, cut to `limit` characters."""
     # Cut far behind the limit first: cutting a secret in two would leave half of it unrecognised.
     window = _REGISTRY.mask(text[: limit * 4 + 10_000])
-    window = _PAIR.sub(_mask_pair, _SHAPES.sub(_mask_shape, window))
+    window = _mask_pairs(_SHAPES.sub(_mask_shape, window))
     return window if len(window) <= limit else window[: limit - 1] + "…"
 
 
