@@ -1,8 +1,9 @@
 """The Pterodactyl driver: observe, account, pin, apply. Recorded from 1.11.7; traps are named where handled.
 
 Traps 1 and 2 (JSON only, no cookies, no redirects) are lib.http's business; 13 (one rate budget per
-administrator) is the engine's; 10 is `longest_call`; 19 is avoided: no `include=transfer`. 6, 14, 16 and 20
-(blank is null, admin client keys, Auto ignores maintenance, no webhooks) are in docs/panels/pterodactyl.md.
+administrator) is the engine's; 10 is `longest_call`; 19 is avoided: no `include=transfer`. 6, 12, 14, 16 and
+20 (blank is null, suspended servers can be changed, administrators' client keys, Auto ignores maintenance, no
+webhooks) are in docs/panels/pterodactyl.md.
 """
 
 from __future__ import annotations
@@ -179,9 +180,11 @@ class PterodactylDriver(PanelDriver):
             return self._patch(observed, "build", mapping.build_body(desired, observed))
         except (Conflict, Rejected) as refusal:
             # The stored look may name a default port that the customer has changed since.
+            if refusal.fields and "allocation" not in refusal.fields:
+                raise
             fresh = self._look(path("servers", observed.server_id))
             if fresh is None or fresh.extra["allocation"] == observed.extra["allocation"]:
-                raise Rejected(refusal.detail) from refusal
+                raise Rejected(refusal.detail, fields=refusal.fields) from refusal
             return self._patch(fresh, "build", mapping.build_body(desired, fresh))
 
     def _startup(self, desired: Desired, observed: Observed) -> Observed:
@@ -205,9 +208,9 @@ class PterodactylDriver(PanelDriver):
         """The body of the create; what is only known later is named in words."""
         egg = self._eggs.get(desired.target["nest"], desired.target["egg"])
         node = desired.target.get("node")
-        free = f"the first free allocation of node {node}" if node else None
+        port = desired.pinned.get("allocation", f"the first free allocation of node {node}") if node else None
         user = int(desired.owner) if desired.owner.isdecimal() else "the customer's panel account"
-        return mapping.create_body(desired, egg, user=user, allocation=desired.pinned.get("allocation", free))
+        return mapping.create_body(desired, egg, user=user, allocation=port)
 
     def plan_notes(self, desired: Desired, observed: Look) -> list[str]:
         """What a change leaves alone, and what it hides."""

@@ -1,0 +1,1 @@
+"""Tests of the Pterodactyl driver, over real HTTP against the sandbox panel."""
