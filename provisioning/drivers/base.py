@@ -32,7 +32,6 @@ from provisioning.drivers.types import (
 )
 from provisioning.lib.http import Answer
 from provisioning.lib.ratelimit import retry_after
-from provisioning.lib.ratelimit import retry_after
 
 
 class PanelDriver(ABC):
