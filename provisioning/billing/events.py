@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from provisioning.lib.names import fold_email, valid_email
+from provisioning.lib.names import LONGEST_NAME, clean_server_name, fold_email, valid_email
 
 STATUSES = ("pending", "active", "suspended", "cancelled")
 MAX_PROPERTIES = 50
+MAX_TYPE = 80
 
 
 class EventInvalid(Exception):
@@ -39,7 +40,7 @@ class BillingEvent:
     customer_id: str = ""
     first_name: str = ""
     last_name: str = ""
-    email_verified: bool = False
+    email_verified: bool | None = None
     occurred_at: dt.datetime | None = None
     sequence: int | None = None
     paid_until: dt.datetime | None = None
@@ -62,6 +63,7 @@ class _Reader:
         value = self.body.get(name)
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
+        value = value.strip() if isinstance(value, str) else value
         if value is None or value == "":
             if required:
                 self.problems[name] = "is missing."
@@ -69,13 +71,19 @@ class _Reader:
         if not isinstance(value, str) or len(value) > limit or not value.isprintable():
             self.problems[name] = f"must be printable text of at most {limit} characters."
             return ""
-        return value.strip()
+        return value
 
-    def flag(self, name: str) -> bool:
+    def person(self, name: str) -> str:
+        """A person's name is never a reason to refuse a paid order: it is cleaned and cut instead."""
         value = self.body.get(name)
-        if value not in (None, True, False):
-            self.problems[name] = "must be true or false."
-        return value is True
+        return clean_server_name(value, LONGEST_NAME) if isinstance(value, str) else ""
+
+    def flag(self, name: str) -> bool | None:
+        value = self.body.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        self.problems[name] = "must be true or false."
+        return None
 
     def number(self, name: str) -> int | None:
         value = self.body.get(name)
@@ -113,19 +121,24 @@ class _Reader:
         return pairs
 
 
+def event_type(body: Mapping[str, Any]) -> str:
+    """The payload's type, or "" where it has none that can be read."""
+    return _Reader(body).text("event", MAX_TYPE)
+
+
 def read_event(body: Mapping[str, Any]) -> BillingEvent:
     """The payload as data. Raises EventInvalid with a sentence for each wrong field."""
     reader = _Reader(body)
     event = BillingEvent(
-        type=reader.text("event", 80, required=True),
+        type=reader.text("event", MAX_TYPE, required=True),
         subscription_id=reader.text("subscription_id", 120, required=True),
         product_id=reader.text("product_id", 120),
         status=reader.text("status", 20).lower(),
         tier=reader.text("tier", 80),
         email=reader.text("customer_email", 254),
         customer_id=reader.text("customer_id", 120),
-        first_name=reader.text("first_name", 191),
-        last_name=reader.text("last_name", 191),
+        first_name=reader.person("first_name"),
+        last_name=reader.person("last_name"),
         email_verified=reader.flag("email_verified"),
         occurred_at=reader.moment("occurred_at"),
         sequence=reader.number("sequence"),
