@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from provisioning.billing.events import BillingEvent, EventInvalid
 from provisioning.choices import EventStatus, EventType
+from provisioning.inbox.early import early_events_wake
 from provisioning.inbox.registry import Handled, handles
-from provisioning.lib import clock
 from provisioning.lifecycle.billing import service_apply_event
 from provisioning.models import Event
 
@@ -17,17 +17,8 @@ def subscription_changed(event: Event, fact: BillingEvent) -> Handled:
         raise EventInvalid({"status": "is missing: only an active subscription gets a server."})
     applied = service_apply_event(event=event, fact=fact)
     if applied.created:
-        _wake_early_events(event, fact)
+        # An event that came before its subscription was known is applied now.
+        early_events_wake(connection=event.connection, billing_id=fact.subscription_id)
     status = EventStatus.PROCESSED if applied.newer else EventStatus.STALE
     words = applied.words if applied.newer else "Older than what is known already: nothing was changed."
     return Handled(status, words, applied.service)
-
-
-def _wake_early_events(event: Event, fact: BillingEvent) -> None:
-    # An event that came before its subscription was known is applied now; its own time orders it.
-    Event.objects.filter(
-        connection=event.connection,
-        subject=fact.subscription_id,
-        status=EventStatus.HELD,
-        reason="unknown_subscription",
-    ).update(status=EventStatus.RECEIVED, reason="", claimed_until=None, next_attempt_at=clock.now())

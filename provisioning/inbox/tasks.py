@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import structlog
 from django.conf import settings
@@ -10,8 +11,9 @@ from django.db import transaction
 from django.db.models import Q
 
 from provisioning import audit
-from provisioning.billing.events import BillingEvent, EventInvalid, read_event
+from provisioning.billing.events import BillingEvent, EventInvalid, event_type, read_event
 from provisioning.choices import ActorKind, EventStatus
+from provisioning.inbox.early import event_came_early
 from provisioning.inbox.registry import Handled, handler_for
 from provisioning.lib import clock
 from provisioning.lib.jsonsafe import BodyRejected, parse_body
@@ -30,7 +32,10 @@ def process_event(event_id: int) -> None:
         return
     with structlog.contextvars.bound_contextvars(request_id=event.request_id, event=event.pk):
         try:
-            _work(event)
+            if event.attempts > settings.MAX_ATTEMPTS:
+                _give_up(event, "Its worker died each time it was tried")
+            else:
+                _work(event)
         except Exception as error:
             log.exception("event_crashed", event_id=event.pk)
             _event_retry(event=event, error=error)
@@ -55,7 +60,12 @@ def _claim(event_id: int) -> Event | None:
 def _work(event: Event) -> None:
     try:
         body = parse_body(bytes(event.body))
-        fact = read_event(body if isinstance(body, dict) else {})
+        payload = body if isinstance(body, dict) else {}
+        event.type = event_type(payload)
+        if event.type and handler_for(event.type) is None:
+            _ignore(event)
+            return
+        fact = read_event(payload)
     except BodyRejected as error:
         event_close(
             event=event, status=EventStatus.REJECTED, words=f"Not readable: {error}", reason="unreadable"
@@ -66,7 +76,18 @@ def _work(event: Event) -> None:
         return
     event.type, event.subject = fact.type, fact.subscription_id
     event.occurred_at, event.sequence = fact.occurred_at, fact.sequence
-    _handle(event, fact)
+    _handle(event, _believed(event, fact))
+
+
+def _believed(event: Event, fact: BillingEvent) -> BillingEvent:
+    """Whether an address is verified is believed only of a sender that staff marked so (DESIGN rule 6)."""
+    said = fact.email_verified is not False
+    return replace(fact, email_verified=said if event.endpoint.verifies_email else None)
+
+
+def _ignore(event: Event) -> None:
+    words = f"No handler for “{event.type}”: kept, nothing was changed."
+    event_close(event=event, status=EventStatus.IGNORED, words=words)
 
 
 def _sentence(error: EventInvalid) -> str:
@@ -76,8 +97,7 @@ def _sentence(error: EventInvalid) -> str:
 def _handle(event: Event, fact: BillingEvent) -> None:
     handler = handler_for(fact.type)
     if handler is None:
-        words = f"No handler for “{fact.type}”: kept, nothing was changed."
-        event_close(event=event, status=EventStatus.IGNORED, words=words)
+        _ignore(event)
         return
     if _in_the_future(event, fact):
         words = f"occurred_at ({fact.occurred_at}) lies in the future: check the sender's clock, then replay."
@@ -91,6 +111,7 @@ def _handle(event: Event, fact: BillingEvent) -> None:
         event_close(event=event, status=EventStatus.REJECTED, words=_sentence(error), reason="invalid")
     except EventHeld as held:
         event_close(event=event, status=EventStatus.HELD, words=held.detail, reason=held.reason)
+        event_came_early(event=event, reason=held.reason)
 
 
 def _in_the_future(event: Event, fact: BillingEvent) -> bool:
@@ -106,6 +127,7 @@ def _close(event: Event, handled: Handled) -> None:
     event.save()
 
 
+@transaction.atomic
 def event_close(*, event: Event, status: EventStatus, words: str, reason: str = "") -> None:
     """Ends the work on an event with words; staff are told once of what only they can mend."""
     event.status, event.result, event.reason = status, words, reason
@@ -120,14 +142,21 @@ def event_close(*, event: Event, status: EventStatus, words: str, reason: str = 
 
 
 def _event_retry(*, event: Event, error: Exception) -> None:
-    words = f"An error of ours ({type(error).__name__}); the log has it under request id {event.request_id}."
+    words = f"An error of ours ({type(error).__name__})"
     if event.attempts >= settings.MAX_ATTEMPTS:
-        event_close(event=event, status=EventStatus.FAILED, words=words, reason="internal")
+        _give_up(event, words)
         return
     wait = backoff(event.attempts, base=settings.BACKOFF_BASE, cap=settings.BACKOFF_CAP)
     Event.objects.filter(pk=event.pk, status=EventStatus.RECEIVED).update(
-        next_attempt_at=clock.now() + dt.timedelta(seconds=wait), claimed_until=None, result=words
+        next_attempt_at=clock.now() + dt.timedelta(seconds=wait),
+        claimed_until=None,
+        result=f"{words}: it is tried again.",
     )
+
+
+def _give_up(event: Event, words: str) -> None:
+    words = f"{words}; the log has it under request id {event.request_id}."
+    event_close(event=event, status=EventStatus.FAILED, words=words, reason="internal")
 
 
 def event_replay(*, event: Event) -> None:
