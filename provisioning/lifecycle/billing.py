@@ -6,10 +6,12 @@ import datetime as dt
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from provisioning import audit
 from provisioning.billing.events import BillingEvent
-from provisioning.choices import BillingStatus, EventType
+from provisioning.choices import BillingStatus, DesiredState, EventType
+from provisioning.lib import clock
 from provisioning.lifecycle.customers import (
     EventHeld,
     customer_check,
@@ -71,11 +73,12 @@ class _Work:
 
 def stamp_of(event: Event, fact: BillingEvent) -> Stamp:
     """The event's place in the one order: its own time, else its arrival."""
-    status = _status_said(fact)
+    at, status = fact.occurred_at or event.received_at, _status_said(fact)
+    ending = status is BillingStatus.CANCELLED and _cancel_at(fact, at) > at
     return Stamp(
-        occurred_at=fact.occurred_at or event.received_at,
+        occurred_at=at,
         sequence=fact.sequence or 0,
-        mildness=MILDNESS.get(status.value, 0) if status else 0,
+        mildness=MILDNESS["ending" if ending else status.value] if status else 0,
         digest=event.body_sha256[:12],
     )
 
@@ -150,16 +153,37 @@ def _apply_customer(work: _Work) -> None:
     fact = work.fact
     if not (fact.email or fact.customer_id):
         return
-    identified = customer_identify(service=work.service, fact=fact)
-    if work.claim("customer") and customer_update(customer=work.service.customer, fact=fact):
+    changed = customer_identify(service=work.service, fact=fact)
+    if (
+        work.claim("customer")
+        and _newest_word(work)
+        and customer_update(customer=work.service.customer, fact=fact)
+    ):
         work.words.append("The customer's details were changed.")
-        identified = True
-    work.limits_changed = work.limits_changed or identified
+        _wake_other_panels(work.service)
+        changed = True
+    work.newer = work.newer or changed
+    work.limits_changed = work.limits_changed or changed
+
+
+def _newest_word(work: _Work) -> bool:
+    """Whether no other service of this customer brought newer details: they share one customer."""
+    others = Service.objects.filter(customer=work.service.customer).exclude(pk=work.service.pk)
+    kept = others.values_list("registers", flat=True)
+    return all(is_newer(registers, "customer", work.stamp) for registers in kept)
+
+
+def _wake_other_panels(service: Service) -> None:
+    # The customer's account on this service's panel is put right by this service's own reconcile.
+    others = Service.objects.filter(customer=service.customer).exclude(panel=service.panel)
+    others = others.exclude(pk=service.pk).exclude(desired_state=DesiredState.NONE)
+    others.update(generation=F("generation") + 1, next_check_at=clock.now())
 
 
 def _apply_status(work: _Work) -> None:
     status, service, fact = _status_said(work.fact), work.service, work.fact
     if status is None or not work.claim("status"):
+        _prove_cancellation(work)
         return
     before, service.billing_status = service.billing_status, status
     service.cancel_at = (
@@ -171,6 +195,15 @@ def _apply_status(work: _Work) -> None:
     work.words.append(f"Billing status: {before} → {status}.")
     if service.cancel_at and service.cancel_at > work.stamp.occurred_at:
         work.words.append(f"It ends on {moment(service.cancel_at)}.")
+
+
+def _prove_cancellation(work: _Work) -> None:
+    # The same message by a second way: if one of the two proves its freshness, the cancellation is proven.
+    kept = work.service.registers.get("status")
+    same = kept is not None and Stamp.from_json(kept) == work.stamp
+    if same and work.fresh and work.service.unproven_cancel:
+        work.service.unproven_cancel, work.newer = False, True
+        work.words.append("The cancellation is proven now.")
 
 
 def _cancel_at(fact: BillingEvent, occurred_at: dt.datetime) -> dt.datetime:
@@ -201,9 +234,10 @@ def _apply_product(work: _Work) -> None:
     if fact.properties and work.claim("properties") and service.properties != fact.properties:
         service.properties = dict(fact.properties)
         work.limits_changed = True
+    if fact.tier and work.claim("tier"):
+        service.tier = fact.tier
     if not fact.product_id or not work.claim("product"):
         return
-    service.tier = fact.tier or service.tier
     changed = service.billing_product_id != fact.product_id
     service.billing_product_id = fact.product_id
     product = Product.objects.filter(
@@ -211,7 +245,8 @@ def _apply_product(work: _Work) -> None:
     ).first()
     if changed or service.product != product:
         work.limits_changed = True
-        service.product = product
+        # A new product brings its own grace policy, whichever of the two events came first.
+        service.product, service.policy = product, None
     if changed:
         work.words.append(f"Product: {fact.product_id}.")
 

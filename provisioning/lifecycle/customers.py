@@ -57,7 +57,7 @@ def _create(connection: BillingConnection, fact: BillingEvent) -> Customer:
                 billing_user_id=fact.customer_id,
                 email=fact.email,
                 email_folded=fact.email_folded,
-                email_verified=fact.email_verified,
+                email_verified=bool(fact.email_verified),
                 first_name=fact.first_name,
                 last_name=fact.last_name,
                 mark=make_customer_mark(connection, fact.customer_id),
@@ -129,8 +129,9 @@ def customer_update(*, customer: Customer, fact: BillingEvent) -> bool:
     before = (customer.email, customer.email_verified, customer.first_name, customer.last_name)
     if fact.email and fact.email_folded != customer.email_folded:
         customer.email, customer.email_folded = fact.email, fact.email_folded
+        customer.email_verified = False
+    if fact.email and fact.email_verified is not None:
         customer.email_verified = fact.email_verified
-    customer.email_verified = customer.email_verified or fact.email_verified
     customer.first_name = fact.first_name or customer.first_name
     customer.last_name = fact.last_name or customer.last_name
     changed = before != (customer.email, customer.email_verified, customer.first_name, customer.last_name)

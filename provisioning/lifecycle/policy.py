@@ -75,8 +75,10 @@ def _suspended_by_billing(facts: Facts) -> bool:
 def _suspend_at(facts: Facts, since: dt.datetime | None) -> dt.datetime | None:
     if since is None:
         return None
-    # Billing that says "suspended" has already waited; our own grace counts from a failed payment.
-    at = facts.status_at if _suspended_by_billing(facts) else since + facts.grace.suspend_after
+    at = since + facts.grace.suspend_after
+    if facts.status_at and _suspended_by_billing(facts):
+        # Billing has already waited; it never lengthens a grace period of ours that ended earlier.
+        at = min(at, facts.status_at)
     return max(filter(None, (at, facts.hold_until)))
 
 

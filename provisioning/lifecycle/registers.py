@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MILDNESS = {"cancelled": 0, "pending": 1, "suspended": 2, "active": 3}
-"""How little a status destroys."""
+MILDNESS = {"cancelled": 0, "ending": 1, "pending": 2, "suspended": 3, "active": 4}
+"""How little a status destroys; *ending* is a cancellation at the end of the paid time."""
 
 
 @dataclass(frozen=True, order=True)
