@@ -6,7 +6,8 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billingbridge.settings")
 
+from billingbridge.charset import plain_charset
 from billingbridge.startup import refuse_wrong_settings
 
 refuse_wrong_settings()
-application = get_wsgi_application()
+application = plain_charset(get_wsgi_application())

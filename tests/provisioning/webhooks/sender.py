@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.handlers.wsgi import WSGIHandler
-
+from billingbridge.wsgi import application
 from provisioning.lib import clock
 from provisioning.models import WebhookEndpoint
 from provisioning.webhooks import signatures
@@ -92,7 +91,7 @@ def _call(environ: dict[str, Any]) -> Reply:
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         started.update(status=int(status[:3]), headers=dict(headers))
 
-    response = WSGIHandler()(environ, start_response)
+    response: Any = application(environ, start_response)
     body = b"".join(response)
     response.close()
     return Reply(started["status"], started["headers"], body)
