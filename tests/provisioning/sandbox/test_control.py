@@ -108,7 +108,7 @@ def test_state_shows_servers_users_and_mails(api: Api) -> None:
 
 def test_the_page_shows_everything_escaped_and_no_key(panel: PanelSandbox, api: Api) -> None:
     make_server(api, name="<b>Survival</b>")
-    panel.faults.add("lost", path="/servers")
+    panel.faults.add("lost", path="<i>")
     page = requests.get(panel.url, timeout=5).text
     for text in (
         "&lt;b&gt;Survival",
@@ -119,6 +119,7 @@ def test_the_page_shows_everything_escaped_and_no_key(panel: PanelSandbox, api: 
     ):
         assert text in page
     assert "<b>Survival" not in page
+    assert "<i>" not in page
     assert panel.application_key not in page
     assert panel.client_key not in page
 

@@ -137,6 +137,8 @@ def test_delete_with_a_failing_daemon(
     panel.daemon_set(mode)
     assert api("DELETE", f"{SERVERS}/{server['id']}{suffix}").status_code == status
     assert len(panel.state.servers) == left
+    held = panel.panel.daemons.of(server["node"]).servers
+    assert (server["uuid"] in held) is (mode != "ok")
 
 
 def test_modes_are_per_node(panel: PanelSandbox, api: Api) -> None:

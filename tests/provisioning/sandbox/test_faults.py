@@ -1,5 +1,7 @@
 """Every fault does to a client what it says, and to the panel no more than it says."""
 
+import time
+
 import pytest
 import requests
 
@@ -60,8 +62,10 @@ def test_a_broken_connection_with_and_without_effect(
 
 def test_a_cut_body_breaks_off_although_the_work_is_done(panel: PanelSandbox, api: Api) -> None:
     panel.faults.add("cut", method="POST")
+    begun = time.monotonic()
     with pytest.raises(LOST):
         api("POST", USERS, user_body())
+    assert time.monotonic() - begun < 2, "the connection must end, not fall silent"
     assert "ada@example.com" in emails(panel)
 
 
@@ -84,6 +88,13 @@ def test_a_stale_read_shows_the_past_and_writes_work(panel: PanelSandbox, api: A
     assert api("GET", f"{USERS}/{user}").status_code == 200
     panel.faults.clear(fault.id)
     assert api("GET", f"{USERS}/{user}").status_code == 404
+
+
+def test_a_stale_read_is_no_older_than_asked(panel: PanelSandbox, api: Api) -> None:
+    panel.faults.add("stale", seconds=2)
+    user = make_user(api)
+    panel.advance(5)
+    assert api("GET", f"{USERS}/{user}").status_code == 200
 
 
 def test_slow_answers_late(panel: PanelSandbox, api: Api) -> None:

@@ -103,6 +103,13 @@ def test_automatic_placement_is_random_and_keeps_to_its_ports(panel: PanelSandbo
     assert errors(full)[0][0] == "NoViableAllocationException"
 
 
+def test_placement_does_not_go_by_order(panel: PanelSandbox, api: Api) -> None:
+    panel.world.random.seed(3)
+    owner = make_user(api)
+    chosen = [api.made(SERVERS, server_body(owner, external_id=f"bb:{n}"))["allocation"] for n in range(4)]
+    assert chosen != sorted(chosen)
+
+
 def test_a_dedicated_address_is_one_that_nobody_uses(panel: PanelSandbox, api: Api) -> None:
     owner = make_user(api)
     wanted = {"locations": [], "dedicated_ip": True, "port_range": []}

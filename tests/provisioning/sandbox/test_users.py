@@ -45,6 +45,11 @@ def test_update_keeps_what_is_optional_and_clears_what_is_null(panel: PanelSandb
     assert api("PATCH", path, user_body("ada", external_id=None)).json()["attributes"]["external_id"] is None
 
 
+def test_slashes_are_escaped_and_errors_indented_as_php_does(api: Api) -> None:
+    assert "\\/api\\/application\\/users\\/2" in api("POST", USERS, user_body()).text
+    assert api("GET", f"{USERS}/99").text.startswith('{\n    "errors"')
+
+
 def test_filters_are_partial_sorted_and_paged(api: Api) -> None:
     for name in ("ada", "grace", "linus"):
         make_user(api, name)
