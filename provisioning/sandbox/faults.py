@@ -104,11 +104,15 @@ class Faults:
 
     def remember(self) -> None:
         """Keep a copy of the world while stale reads are armed, drop the copies when they are not."""
-        if not any(fault.kind == "stale" for fault in self.active):
-            self._past.clear()
-            return
+        ages = [fault.seconds for fault in list(self.active) if fault.kind == "stale"]
         with self.world.lock:
-            self._past.append((self.world.time(), self.world.snapshot()))
+            if not ages:
+                self._past.clear()
+                return
+            now = self.world.time()
+            self._past.append((now, self.world.snapshot()))
+            while len(self._past) > 1 and self._past[1][0] <= now - max(ages):
+                del self._past[0]
 
     def run_ghosts(self, handle: Handle) -> None:
         """Let the dropped requests take effect whose time has come."""

@@ -36,6 +36,7 @@ def document(title: str, intro: str, body: str) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="refresh" content="{REFRESH}"><title>{escape(title)}</title>'
+        '<link rel="icon" href="data:,">'
         f"<style>{STYLE}</style></head>"
         f"<body><main><h1>{escape(title)}</h1><p>{escape(intro)}</p>{body}</main></body></html>"
     )
@@ -49,8 +50,8 @@ def table(title: str, heads: Iterable[str], rows: Iterable[Iterable[str]], empty
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
     body = "".join(lines)
     return (
-        f'<h2>{escape(title)}</h2><div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        f'<h2>{escape(title)}</h2><div class="wide" tabindex="0" role="region" aria-label="{escape(title)}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
@@ -80,7 +81,7 @@ def _servers(state: State) -> str:
 
 
 def _server(state: State, server: Server) -> list[str]:
-    status = server.status or server.power
+    status = server.status or f"ready, {server.power}"
     style = "wait" if status in ("installing", "suspended") else "bad" if "failed" in status else "good"
     return [
         cell(server.id),

@@ -53,6 +53,8 @@ class PanelSandbox(Served):
             return Response.of_html(panel_page(self))
         if request.path.startswith("/_sandbox"):
             return self.control.handle(request)
+        if not request.path.startswith("/api/"):  # a browser's favicon must neither count nor use up a fault
+            return Response.of_html("Not found.", status=404)
         return self._answer_api(request)
 
     def _answer_api(self, request: Request) -> Response:

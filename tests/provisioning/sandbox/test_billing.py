@@ -55,7 +55,6 @@ def send(billing: BillingSandbox, address: str, **changes: object) -> requests.R
     return requests.post(f"{billing.url}/_sandbox/send", json=body, timeout=5)
 
 
-@pytest.mark.req("T83-12")
 def test_the_signature_is_the_standard_one(billing: BillingSandbox, receiver: Receiver) -> None:
     answer = send(billing, receiver.server.url).json()
     got = receiver.got[0]

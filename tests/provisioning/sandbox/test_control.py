@@ -36,6 +36,13 @@ def test_control_and_page_are_neither_counted_nor_faulty(panel: PanelSandbox, ap
     assert len(panel.calls) == 0
 
 
+def test_a_browsers_other_wishes_do_not_count(panel: PanelSandbox, api: Api) -> None:
+    panel.faults.add("error")
+    assert api("GET", "/favicon.ico").status_code == 404
+    assert len(panel.calls) == 0
+    assert api("GET", USERS).status_code == 500
+
+
 def test_faults_over_http(api: Api) -> None:
     made = api.control(
         "POST", "/faults", {"kind": "forbidden", "path": "/users", "count": None, "seconds": 2}
