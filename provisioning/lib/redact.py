@@ -110,10 +110,10 @@ def _mask_pairs(text: str) -> str:
     parts: list[str] = []
     at = 0
     for found in _NAME.finditer(text):
-        value = _VALUE.match(text, found.end())
-        if found.start() < at or value is None or not names_secret(found["name"]):
+        if found.start() < at or not names_secret(found["name"]):
             continue
-        if not value[0].startswith(MASK) and value[0] not in ("null", "None", "true", "false"):
+        value = _VALUE.match(text, found.end())
+        if value and not value[0].startswith(MASK) and value[0] not in ("null", "None", "true", "false"):
             opening = re.match(r"\\?[\"']?", value[0])
             mark = opening[0] if opening else ""
             parts.append(f"{text[at : found.end()]}{mark}{MASK}{mark}")

@@ -1,6 +1,7 @@
 """Forwarding headers are believed from trusted proxies only, and from the right (bar B8)."""
 
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse
@@ -53,7 +54,9 @@ def test_scheme_and_headers(settings: Settings, peer: str, proto: str, secure: b
         seen.append(request)
         return HttpResponse()
 
-    headers = dict.fromkeys(FORWARDED_HEADERS, "198.51.100.9") | {"HTTP_X_FORWARDED_PROTO": proto}
+    headers: dict[str, Any] = dict.fromkeys(FORWARDED_HEADERS, "198.51.100.9") | {
+        "HTTP_X_FORWARDED_PROTO": proto
+    }
     ProxyMiddleware(view)(RequestFactory().get("/", REMOTE_ADDR=peer, **headers))
     assert seen[0].is_secure() is secure
     assert not set(FORWARDED_HEADERS) & set(seen[0].META)

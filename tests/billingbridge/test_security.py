@@ -10,7 +10,9 @@ from billingbridge.security import PolicyMiddleware
 
 def policy(path: str) -> dict[str, set[str]]:
     """The content policy of a path, as directive -> sources."""
-    answer = PolicyMiddleware(lambda request: HttpResponse())(RequestFactory().get(path))
+    answer = PolicyMiddleware(lambda request: HttpResponse()).process_response(
+        RequestFactory().get(path), HttpResponse()
+    )
     parts = (part.split() for part in answer.headers["Content-Security-Policy"].split("; "))
     return {name: set(sources) for name, *sources in parts}
 
