@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 
 
@@ -20,7 +20,8 @@ class SiteConfig(AppConfig):
         admin_site.hide_library_models()
         second_factor.connect()
         logging.connect_jobs()
-        post_migrate.connect(_create_cache_table, sender=self)
+        # Django tells this only of apps with models; this one has none.
+        post_migrate.connect(_create_cache_table, sender=apps.get_app_config("provisioning"))
 
 
 def _create_cache_table(*, using: str, **kwargs: Any) -> None:

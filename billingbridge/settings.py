@@ -153,8 +153,14 @@ STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEMO
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
 }
+# The demo serves files where they lie: collecting and compressing them would be most of its start.
+WHITENOISE_USE_FINDERS = DEMO
 
 # --- Language and time ---------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

@@ -5,6 +5,7 @@ Units everywhere: memory, swap and disk in MiB, CPU in percent of one thread, th
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import hashlib
 import json
@@ -202,8 +203,9 @@ class Observed:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Observed:
-        """The stored look back as data."""
-        return cls(**{**data, "state": ServerState(data["state"])})
+        """The stored look back as data; what else was stored beside it is left out."""
+        known = {item.name: data[item.name] for item in dataclasses.fields(cls) if item.name in data}
+        return cls(**{**known, "state": ServerState(data["state"])})
 
 
 class Absent(enum.Enum):

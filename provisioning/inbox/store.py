@@ -6,12 +6,14 @@ parsed here beyond what telling copies apart needs. Storing a row wakes a job th
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from provisioning import audit
@@ -115,7 +117,8 @@ def _insert(endpoint: WebhookEndpoint, origin: Origin, *, sender_id: str, **fiel
                 request_id=audit.request_id(),
                 received_at=now,
                 # Due at once: the sweep finds it even if the queue loses the job.
-                next_attempt_at=now,
+                # The signal wakes a worker at once; the sweep looks only for those whose job was lost.
+                next_attempt_at=now + dt.timedelta(seconds=settings.SWEEP_SECONDS),
                 **fields,
             )
     except IntegrityError:

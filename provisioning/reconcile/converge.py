@@ -13,7 +13,7 @@ from django.conf import settings
 from provisioning import audit, desired
 from provisioning.choices import DesiredState, ObservedState, OperationKind, SuspendReason
 from provisioning.drivers.base import PanelDriver
-from provisioning.drivers.errors import Conflict, Rejected, WrongServer
+from provisioning.drivers.errors import Conflict, Rejected, Unknown, WrongServer
 from provisioning.drivers.types import (
     Absent,
     Change,
@@ -80,8 +80,8 @@ class Converge:
     # --- a service whose server we know ------------------------------------------------------------
 
     def _run_known(self) -> Look:
-        if self.account is None and self.service.desired_state == DesiredState.PRESENT:
-            # An adopted server: its owner is proven against the customer's own account.
+        if self.account is None:
+            # An adopted server: before anything is done, its owner is proven against the customer's account.
             self.account = account_ensure(service=self.service, panel=self.panel, driver=self.driver)
         wanted = self.desired()
         stored = self._stored_look()
@@ -90,15 +90,19 @@ class Converge:
                 return self.carry_out(wanted, stored)
             except (Rejected, Conflict):
                 # The stored look may be old news: the refusal counts only against a fresh one.
-                self.remember({})
+                self.forget_look()
+            except Unknown:
+                # Look again (DESIGN rule 2): a server that is gone would be asked for by its old id for ever.
+                self.forget_look()
+                raise
         return self.carry_out(wanted, self.fresh_look())
 
     def _stored_look(self) -> Observed | None:
         """The last look, where a change may rest on it: settled, recognised, and safe to repeat."""
         settled = (ObservedState.ACTIVE, ObservedState.SUSPENDED)
-        if not self.service.observed or self.service.observed_state not in settled:
+        if "server_id" not in self.service.observed or self.service.observed_state not in settled:
             return None
-        return Observed.from_json({k: v for k, v in self.service.observed.items() if k != "sign_in"})
+        return Observed.from_json(self.service.observed)
 
     def fresh_look(self) -> Look:
         """Reads the server now; a look at a running install is counted as polling."""
@@ -118,8 +122,6 @@ class Converge:
                 f"{self.service.server_id}. Neither was touched.",
                 reason="two_servers",
             )
-        if seen.mark != self.service.external_id:
-            create.adopt_mark(self, seen)
         owner = self.account.panel_user_id if self.account else ""
         if owner and seen.owner != owner:
             raise WrongServer(
@@ -127,6 +129,9 @@ class Converge:
                 "Nothing was touched.",
                 reason="wrong_owner",
             )
+        if seen.mark != self.service.external_id:
+            # Only after the owner check: a bare mark alone links nothing (DESIGN section 4).
+            create.adopt_mark(self, seen)
         self.observed(seen)
         return seen
 
@@ -154,6 +159,7 @@ class Converge:
             proof = self.apply(change, wanted, look)
             look = proof or look
         look = proof if proof is not None else self.fresh_look()
+        self._refuse_missing(wanted, look)
         wanted = self.desired()
         left = self.driver.plan(wanted, look)
         if left:
@@ -172,18 +178,28 @@ class Converge:
     def note_plan(self, plan: Plan) -> None:
         """Puts the plan on the operation before its first change."""
         kinds = plan.kinds()
+        self.lease.check()
         self.operation.kind = next(kind for change, kind in KINDS if change in kinds)
         self.operation.plan |= {"lines": plan.lines(), "notes": list(plan.notes), "checksum": plan.checksum}
         self.operation.save(update_fields=["kind", "plan"])
 
     def _refuse_missing(self, wanted: Desired, look: Look) -> None:
-        if isinstance(look, Absent) and self.service.server_id:
-            raise NeedsStaff(
-                f"Server {self.service.server_id} is gone from panel “{self.panel}”, and nobody asked "
-                "for that. Nothing was made in its place: restore it and retry, relink it, or have a new "
-                "one made.",
-                reason="server_missing",
+        if not isinstance(look, Absent) or not self.service.server_id:
+            return
+        made = self.service.created_confirmed_at
+        if made and clock.now() - made < dt.timedelta(seconds=settings.UNKNOWN_WAIT_SECONDS):
+            # A panel that reads from a copy of its database may not show yet what it has just made.
+            raise PanelWaiting(
+                "The panel does not show the new server yet. We look again.",
+                reason="create_unknown",
+                seconds=settings.INSTALL_POLL_SECONDS,
             )
+        raise NeedsStaff(
+            f"Server {self.service.server_id} is gone from panel “{self.panel}”, and nobody asked "
+            "for that. Nothing was made in its place: restore it and retry, relink it, or have a new "
+            "one made.",
+            reason="server_missing",
+        )
 
     def _mend_install(self, wanted: Desired, look: Look) -> None:
         """A failed install is tried once more by itself: nothing of the customer's is on it yet."""
@@ -221,11 +237,21 @@ class Converge:
                 "The panel installs the server.", reason="installing", seconds=settings.INSTALL_POLL_SECONDS
             )
         if look.state is ServerState.BUSY:
-            raise PanelWaiting("The panel is busy with the server.", reason="server_busy")
+            raise PanelWaiting(
+                "The panel is busy with the server.",
+                reason="server_busy",
+                seconds=settings.INSTALL_POLL_SECONDS,
+            )
 
     def _install_overdue(self) -> bool:
+        """Counted from this operation's first look at the install, on the project's clock."""
         limit = dt.timedelta(seconds=settings.INSTALL_TIMEOUT_SECONDS)
-        return clock.now() - self.operation.created_at > limit
+        since = self.operation.plan.get("installing_since")
+        if since is None:
+            self.operation.plan["installing_since"] = clock.now().isoformat()
+            self.operation.save(update_fields=["plan"])
+            return False
+        return clock.now() - dt.datetime.fromisoformat(since) > limit
 
     def _settled(self, wanted: Desired, look: Look) -> None:
         """A server that should run counts only once its install has ended."""
@@ -304,9 +330,10 @@ class Converge:
             server_identifier=seen.identifier,
         )
 
-    def remember(self, observed: dict[str, object]) -> None:
-        """Replaces the stored look."""
-        self.remember_columns(observed=observed)
+    def forget_look(self) -> None:
+        """Drops the stored look, so that the next step rests on a fresh one; what the ready mail said stays."""
+        kept = {name: value for name, value in self.service.observed.items() if name == "sign_in"}
+        self.remember_columns(observed=kept)
 
     def remember_columns(self, **columns: object) -> None:
         """Writes columns of the service, in the database and on our copy."""

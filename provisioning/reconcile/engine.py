@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 from django.conf import settings
@@ -33,7 +35,7 @@ from provisioning.lifecycle.staff import server_forget
 from provisioning.models import AllocationHold, Operation, Panel, Service
 from provisioning.notifications import service_notify_due
 from provisioning.reconcile.converge import Converge
-from provisioning.reconcile.gate import gate_park
+from provisioning.reconcile.gate import PARKED_PROBES, gate_park
 from provisioning.reconcile.lease import Lease, lease_claim
 from provisioning.reconcile.operations import (
     operation_attempt,
@@ -54,13 +56,15 @@ def service_reconcile(service_id: int) -> None:
         return
     try:
         service = _refreshed(service_id)
+        generation = service.generation
         due = _work(service, lease)
         service.refresh_from_db()
         service_notify_due(service=service)
     except LeaseLost as lost:
         log.warning("lease_lost", service=service_id, detail=lost.detail)
         return
-    if not lease.release(generation=service.generation, next_check_at=due):
+    # Compared with the generation that was worked on: a change that came meanwhile found us here.
+    if not lease.release(generation=generation, next_check_at=due):
         queue.enqueue(queue.RECONCILE_SERVICE, service_id)
 
 
@@ -106,6 +110,14 @@ def _panel(service: Service) -> Panel | None:
 
 
 def _attempt(service: Service, operation: Operation, lease: Lease) -> None:
+    if operation.attempts >= settings.MAX_ATTEMPTS:
+        # Each ended attempt has counted itself down or parked: these never came to their end (B13).
+        words = (
+            f"After {operation.attempts} attempts the worker still dies at this operation. "
+            "Look at the workers' log, then retry."
+        )
+        operation_park(operation=operation, reason="crashed", words=words, public=BillingBridgeError.public)
+        return
     operation_attempt(operation=operation)
     try:
         look, panel = _pass(service, operation, lease)
@@ -113,19 +125,32 @@ def _attempt(service: Service, operation: Operation, lease: Lease) -> None:
     except LeaseLost:
         raise
     except BillingBridgeError as error:
-        _settle(operation, error)
+        with _fenced(lease):
+            _settle(operation, error)
     except Exception as error:
         log.exception("reconcile_crashed")
         words = (
             f"An error of ours ({type(error).__name__}); the log has it under this operation's request id."
         )
-        operation_retry(operation=operation, reason="internal", words=words, public=BillingBridgeError.public)
+        with _fenced(lease):
+            operation_retry(
+                operation=operation, reason="internal", words=words, public=BillingBridgeError.public
+            )
+
+
+@contextmanager
+def _fenced(lease: Lease) -> Iterator[None]:
+    """The outcome is written under the fence too: who was frozen past its lease judges nothing any more."""
+    with transaction.atomic():
+        lease.fence()
+        yield
 
 
 def _pass(service: Service, operation: Operation, lease: Lease) -> tuple[Look, Panel | None]:
     panel = _panel(service)
     if panel is None:
-        if service.desired_state == DesiredState.ABSENT or service.product:
+        if service.desired_state != DesiredState.PRESENT:
+            # Ended or suspended before anything was made: there is nothing to do anywhere.
             return Absent.ABSENT, None
         raise PanelWaiting(
             f"No product is mapped to billing's “{service.billing_product_id}”. Add it under Products: "
@@ -136,7 +161,7 @@ def _pass(service: Service, operation: Operation, lease: Lease) -> tuple[Look, P
     if (
         service.product
         and service.product.panel_id != panel.pk
-        and service.desired_state != DesiredState.ABSENT
+        and service.desired_state == DesiredState.PRESENT
     ):
         raise NeedsStaff(
             f"The new product is on panel “{service.product.panel}”, but the server is on “{panel}”. "
@@ -239,21 +264,21 @@ def _settle(operation: Operation, error: BillingBridgeError) -> None:
 def _seconds_to_wait(operation: Operation, error: BillingBridgeError) -> float | None:
     """How long to wait for what is not ours to mend; None if the error counts as an attempt or ends it."""
     if isinstance(error, PanelWaiting):
-        return error.seconds
+        return error.seconds or _patience(operation, error, settings.INSTALL_POLL_SECONDS)
     if isinstance(error, RateLimited):
         return error.seconds
     if isinstance(error, AuthFailed):
-        return settings.PROBE_SECONDS * 10
+        return settings.PROBE_SECONDS * PARKED_PROBES
     if isinstance(error, DaemonDown | Busy | NoCapacity):
-        return _patience(operation, settings.PROBE_SECONDS)
+        return _patience(operation, error, settings.PROBE_SECONDS)
     if isinstance(error, Unknown):
-        return _patience(operation, settings.BACKOFF_BASE)
+        return _patience(operation, error, settings.BACKOFF_BASE)
     return None
 
 
-def _patience(operation: Operation, least: float) -> float:
-    """Waits longer the longer it has waited already, with jitter, so that a panel is not met by a crowd."""
-    since = operation.waiting_since or clock.now()
-    waited = (clock.now() - since).total_seconds()
+def _patience(operation: Operation, error: BillingBridgeError, least: float) -> float:
+    """Waits longer the longer it has waited for the same, with jitter, so that a panel is not met by a crowd."""
+    since = operation.waiting_since if operation.reason == error.reason else None
+    waited = (clock.now() - since).total_seconds() if since else 0
     ceiling = min(settings.BACKOFF_CAP, max(least, waited / 2))
     return ceiling * random.SystemRandom().uniform(0.5, 1)

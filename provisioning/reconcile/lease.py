@@ -33,6 +33,13 @@ class Lease:
         if not rows.update(**columns):
             raise LeaseLost(f"The lease on service {self.service_id} ran out; another worker goes on.")
 
+    def fence(self) -> None:
+        """Takes the service's row for the rest of this transaction. Raises LeaseLost if it is no longer ours.
+
+        For writes of other tables that only the holder of the claim may make.
+        """
+        self.write(lease_token=self.token)
+
     def check(self) -> None:
         """Raises LeaseLost unless the claim is still ours. Asked just before a call that changes a panel."""
         rows = Service.objects.filter(pk=self.service_id, lease_token=self.token, lease_until__gt=clock.now())

@@ -47,7 +47,9 @@ def _plan(service: Service) -> Plan | None:
     look: Look = driver.observe(ServerRef(service.external_id, service.server_id))
     wanted = desired.build(service, account_known(service, panel))
     if isinstance(look, Absent) and service.server_id and service.desired_state != DesiredState.ABSENT:
-        raise TransitionError(f"Server {service.server_id} is gone from panel “{panel}”; nothing would be done.")
+        raise TransitionError(
+            f"Server {service.server_id} is gone from panel “{panel}”; nothing would be done."
+        )
     return driver.plan(wanted, look)
 
 

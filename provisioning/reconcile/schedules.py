@@ -17,7 +17,8 @@ from django_q.models import Failure, Schedule, Success
 from provisioning import queue
 from provisioning.choices import LIVE_OUTCOMES, DesiredState, EventStatus, Outcome
 from provisioning.lib import clock
-from provisioning.models import Event, Notification, Operation, PanelCall, Service
+from provisioning.models import Event, Operation, PanelCall, Service
+from provisioning.notifications.tasks import notification_sweep
 from provisioning.reconcile.heartbeats import beat
 
 BATCH = 500
@@ -30,14 +31,11 @@ SCHEDULES = (
 
 
 def sweep_due() -> int:
-    """Wakes a worker for every service, event and mail that is due. Returns how many."""
+    """Wakes a worker for every service and event that is due. Returns how many."""
     services = Service.objects.all()
     events = Event.objects.filter(status=EventStatus.RECEIVED)
-    mails = Notification.objects.filter(sent_at=None)
-    return (
-        _wake(services, "next_check_at", queue.RECONCILE_SERVICE)
-        + _wake(events, "next_attempt_at", queue.PROCESS_EVENT)
-        + _wake(mails, "next_attempt_at", queue.SEND_NOTIFICATION)
+    return _wake(services, "next_check_at", queue.RECONCILE_SERVICE) + _wake(
+        events, "next_attempt_at", queue.PROCESS_EVENT
     )
 
 
@@ -58,6 +56,7 @@ def sweep_all() -> int:
     """The full pass: also finds work that lost its due date in a crash. Returns how many were woken."""
     _restore_due_dates()
     woken = sweep_due()
+    notification_sweep()
     beat("sweep", note=f"{woken} woken")
     return woken
 

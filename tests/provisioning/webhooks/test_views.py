@@ -35,7 +35,7 @@ def test_a_signed_payload_is_kept_and_a_job_is_sent(jobs: Any) -> None:
     assert (bytes(event.body), event.sender_id, event.fresh) == (PAYLOAD, "msg_ada", True)
     assert event.connection == endpoint.connection
     assert (event.remote_ip, event.status) == ("192.0.2.7", "received")
-    assert event.next_attempt_at == event.received_at
+    assert event.next_attempt_at == event.received_at + dt.timedelta(seconds=60)
     assert event.request_id == reply.headers["X-Request-Id"]
     assert event.verified_by == f"standard, secret …{factories.SECRET[-4:]}"
     assert jobs.sent == [(queue.PROCESS_EVENT, event.pk)]

@@ -1,0 +1,139 @@
+"""`manage.py demo`: the whole product in one terminal, playing its main job against a sandbox panel."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from provisioning.management.demo.environment import STAGE, demo_dir, demo_environment, private_write
+from provisioning.management.demo.reading import Reader, StepFailed
+from provisioning.management.demo.rows import Cast, cast_make
+from provisioning.management.demo.story import Story
+from provisioning.management.supervisor import Supervisor, command_argv, require_free_port, web_argv
+
+WEB_PATIENCE = 60
+PORTS = {"web": 8900, "panel": 8901, "billing": 8902}
+
+
+class Command(BaseCommand):
+    """Sets up, starts web server, worker, ticker and sandbox, plays the story, and keeps serving."""
+
+    help = "Plays the main job on this machine, on loopback ports, with a sandbox panel. Ctrl-C ends it."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """--once ends after the story; each port can be chosen."""
+        parser.add_argument("--once", action="store_true", help="end after the story; exit 0 if all held")
+        for name, port in PORTS.items():
+            default = int(os.environ.get(f"{name.upper()}_PORT", port))
+            parser.add_argument(f"--{name}-port", type=int, default=default, help=f"default {default}")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """First makes the environment and runs itself again with it; then plays."""
+        ports = {name: options[f"{name}_port"] for name in PORTS}
+        if STAGE not in os.environ:
+            self._begin(ports)
+        self._play(ports, once=options["once"])
+
+    def _begin(self, ports: dict[str, int]) -> None:
+        for name, port in ports.items():
+            require_free_port(port, variable=f"{name.upper()}_PORT")
+        environment = {**os.environ, **demo_environment(**ports), STAGE: "1"}
+        # Settings are read once per process: the keys just made need a new one.
+        os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606
+
+    def _play(self, ports: dict[str, int], *, once: bool) -> None:
+        call_command("migrate", verbosity=0)
+        cast = cast_make(panel_port=ports["panel"], billing_port=ports["billing"])
+        private_write(demo_dir() / "admin.json", json.dumps(self._sign_in(cast)))
+        with Supervisor(grace=20) as children:
+            self._start(children, ports)
+            self._wait_for_web(children)
+            self._greet(cast, ports)
+            failed = self._tell(cast)
+            if once:
+                if failed:
+                    raise CommandError(f"{failed} The processes' logs are in {demo_dir() / 'log'}.")
+                return
+            self._farewell(cast)
+            problem = children.wait()
+        if problem:
+            raise CommandError(f"{problem} Everything else was stopped as well.")
+
+    def _start(self, children: Supervisor, ports: dict[str, int]) -> None:
+        log = demo_dir().resolve() / "log"
+        sandbox = command_argv(
+            "sandbox",
+            f"--panel-port={ports['panel']}",
+            f"--billing-port={ports['billing']}",
+            "--install-seconds=1.5",
+        )
+        children.start("The sandbox", sandbox, log=log / "sandbox.log")
+        children.start("The web server", web_argv(settings.BIND), log=log / "web.log")
+        children.start("The queue worker", command_argv("qcluster"), log=log / "worker.log")
+        children.start("The ticker", command_argv("tick"), log=log / "tick.log")
+
+    def _wait_for_web(self, children: Supervisor) -> None:
+        ends = time.monotonic() + WEB_PATIENCE
+        while time.monotonic() < ends:
+            if dead := children.dead():
+                raise CommandError(f"{dead} Its log is in {demo_dir() / 'log'}.")
+            try:
+                if requests.get(f"{settings.PUBLIC_URL}/livez", timeout=2).status_code == 200:
+                    return
+            except requests.RequestException:
+                time.sleep(0.1)
+        raise CommandError(f"The web server did not start within {WEB_PATIENCE} s; see {demo_dir() / 'log'}.")
+
+    def _tell(self, cast: Cast) -> str:
+        """Plays the steps, one line each; returns what failed."""
+        story = Story(Reader(cast, settings.PUBLIC_URL))
+        begun = time.monotonic()
+        for number, (title, step) in enumerate(story.steps(), 1):
+            started = time.monotonic()
+            self._line("", f"{number}. {title}")
+            try:
+                for line in step():
+                    self._line("✓", line, time.monotonic() - started)
+            except (StepFailed, requests.RequestException) as error:
+                self._line("✗", str(error), time.monotonic() - started)
+                return f"Step {number} ({title}) was not confirmed: {error}"
+        self._line("", f"All {number} steps confirmed in {time.monotonic() - begun:.1f} s.")
+        return ""
+
+    def _line(self, tick: str, text: str, seconds: float | None = None) -> None:
+        elapsed = f"{seconds:6.1f} s" if seconds is not None else " " * 8
+        style = (
+            self.style.ERROR if tick == "✗" else self.style.SUCCESS if tick else self.style.MIGRATE_HEADING
+        )
+        self.stdout.write(f"{elapsed}  {style(f'{tick} {text}'.strip())}")
+        self.stdout.flush()
+
+    def _greet(self, cast: Cast, ports: dict[str, int]) -> None:
+        self._line("", f"billingbridge at {settings.PUBLIC_URL}, sandbox panel at {cast.panel_url}")
+
+    @staticmethod
+    def _sign_in(cast: Cast) -> dict[str, Any]:
+        return {
+            "url": f"{settings.PUBLIC_URL}/admin/",
+            "user": "admin",
+            "password": cast.admin_password,
+            "codes": list(cast.admin_codes),
+        }
+
+    def _farewell(self, cast: Cast) -> None:
+        self.stdout.write(
+            f"\nLook around: {settings.PUBLIC_URL}/admin/   user admin   password {cast.admin_password}\n"
+            f"One-time codes (each works once): {'  '.join(cast.admin_codes)}\n"
+            f"The panel as it is: {cast.panel_url}/   billing: {cast.billing_url}/   mails: {demo_dir() / 'mail'}\n"
+            "Ctrl-C ends everything."
+        )
+        self.stdout.flush()
