@@ -26,7 +26,7 @@ def decided(now: dt.datetime, status: str = "active", **facts: Any) -> Decision:
 
 ABUSE = {"staff_reasons": (SuspendReason.ABUSE,)}
 ONCE = {"kind": ProductKind.ONE_TIME}
-UNPAID = {"failed_payments": (T,), "status_at": day(-30)}
+UNPAID: dict[str, Any] = {"failed_payments": (T,), "status_at": day(-30)}
 ENDED = {"status": "cancelled"}
 SAID = {"status": "suspended"}
 TABLE: list[tuple[str, dt.datetime, dict[str, Any], str]] = [
