@@ -164,9 +164,9 @@ def service_retry(*, service: Service) -> None:
         live = Operation.objects.filter(
             service=row, outcome__in=[Outcome.OPEN, Outcome.WAITING, Outcome.RETRYING]
         )
-        if not live.update(next_attempt_at=now, attempts=0):
-            _tell(row, "staff.retry", "Staff asked to try again.")
-        service_refresh(service=row, raise_generation=not live.exists())
+        woken = live.update(next_attempt_at=now, attempts=0)
+        _tell(row, "staff.retry", "Staff asked to try again.")
+        service_refresh(service=row, raise_generation=not woken)
         Service.objects.filter(pk=row.pk).update(next_check_at=now)
 
 

@@ -58,7 +58,11 @@ def test_the_same_event_again_changes_nothing(shop: Shop, jobs: Any) -> None:
     entries = AuditEntry.objects.count()
     jobs.clear()
     for _ in range(3):
-        sent = {"customer_email": "ada@example.com", "product_id": "fire-elemental", "status": "active"}
+        sent: dict[str, Any] = {
+            "customer_email": "ada@example.com",
+            "product_id": "fire-elemental",
+            "status": "active",
+        }
         applied = shop.says("subscription.created", occurred_at=before["registers"]["status"][0], **sent)
         assert (applied.created, applied.newer) == (False, False)
     assert Service.objects.values().get() == before
@@ -279,7 +283,7 @@ def test_two_endpoints_feed_one_service(shop: Shop) -> None:
     shop.says("subscription.updated", endpoint=other, product_id="water-elemental", occurred_at=ago(1))
     assert Service.objects.count() == 1
     stranger = factories.endpoint()
-    sent = {"product_id": "x", "status": "active", "customer_email": "ada@example.com"}
+    sent: dict[str, Any] = {"product_id": "x", "status": "active", "customer_email": "ada@example.com"}
     shop.says("subscription.created", endpoint=stranger, **sent)
     assert Service.objects.count() == 2, "the same number in another shop is another subscription"
     assert Customer.objects.count() == 2

@@ -52,7 +52,7 @@ def test_a_known_address_under_another_id_is_another_customer(shop: Shop) -> Non
     ],
 )
 def test_a_service_does_not_change_hands_by_itself(
-    shop: Shop, known: dict[str, str], said: dict[str, str], reason: str
+    shop: Shop, known: dict[str, Any], said: dict[str, Any], reason: str
 ) -> None:
     shop.orders(**known)
     before = Service.objects.values().get(), Customer.objects.values().get()
