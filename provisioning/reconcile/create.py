@@ -10,6 +10,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.db import transaction
 
 from provisioning.drivers.errors import Conflict, DriverError, Unknown, WrongServer
 from provisioning.drivers.types import (
@@ -21,7 +22,7 @@ from provisioning.drivers.types import (
     Observed,
     ServerRef,
 )
-from provisioning.exceptions import NeedsStaff, PanelWaiting
+from provisioning.exceptions import NeedsStaff, PanelWaiting, SpecProblem
 from provisioning.lib import clock
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def first_look(job: Converge) -> Look:
             "on the panel.",
             reason="server_exists",
         )
-    job.recognise(look)
-    _confirm(job, look, "The server was there: its answer had been lost.")
+    _take(job, look, "The server was there: its answer had been lost.")
     return look
 
 
@@ -74,11 +74,12 @@ def make(job: Converge) -> Look:
     if plan is None:
         raise NeedsStaff("The driver plans no create for a server that is missing.", reason="internal")
     job.note_plan(plan)
-    job.remember_columns(create_sent_at=clock.now(), create_looks=0)
+    # With what it runs: if its answer is lost and the product changes meanwhile, the difference is known.
+    job.remember_columns(
+        create_sent_at=clock.now(), create_looks=0, runtime_applied=wanted.runtime.as_json()
+    )
     seen = _send(job, plan.changes[0], wanted)
-    job.remember_columns(runtime_applied=wanted.runtime.as_json())
-    job.recognise(seen)
-    _confirm(job, seen, f"Server {seen.identifier} was made on panel “{job.panel}”.")
+    _take(job, seen, f"Server {seen.identifier} was made on panel “{job.panel}”.")
     return seen
 
 
@@ -97,8 +98,8 @@ def _send(job: Converge, change: Change, wanted: Desired) -> Observed:
     except Conflict as error:
         _conflict(job, error, wanted)
         raise
-    except DriverError:
-        # The panel said no, and it is known to keep nothing of a create that it refused.
+    except (DriverError, SpecProblem):
+        # The panel said no, and it is known to keep nothing of a create that it refused; or nothing was sent.
         job.remember_columns(create_sent_at=None)
         raise
     if seen is None:
@@ -109,8 +110,12 @@ def _send(job: Converge, change: Change, wanted: Desired) -> Observed:
 def _conflict(job: Converge, error: Conflict, wanted: Desired) -> None:
     """Sorts out what collides: our own allocation choice, or our mark."""
     if "allocation" in error.fields:
-        held = str(wanted.pinned.get("allocation", ""))
-        job.driver.memory.release(held)
+        # Taken by whom? An earlier create of ours may have come true late, on the very allocation.
+        if isinstance(job.driver.observe(ServerRef(job.service.external_id)), Observed):
+            raise PanelWaiting(
+                "The panel has a server of this mark already; we look at it.", reason="create_unknown"
+            ) from error
+        job.driver.memory.release(str(wanted.pinned.get("allocation", "")))
         job.remember_columns(create_sent_at=None, pinned={})
         raise PanelWaiting(
             "The chosen allocation was taken meanwhile; the next free one is chosen.",
@@ -125,23 +130,35 @@ def _conflict(job: Converge, error: Conflict, wanted: Desired) -> None:
 
 
 def _pinned(job: Converge, wanted: Desired) -> Desired:
-    pinned: dict[str, Any] = dict(job.service.pinned) or job.driver.pin(wanted)
-    if pinned and not job.service.pinned:
+    pinned: dict[str, Any] = dict(job.service.pinned)
+    place = {"panel": job.panel.pk, **wanted.target}
+    if pinned and pinned.get("place") != place:
+        # Billing changed the product before anything was made: the old node's allocation is not ours to use.
+        job.driver.memory.release(str(pinned.get("allocation", "")))
+        pinned = {}
+    if not pinned:
+        pinned = job.driver.pin(wanted) | {"place": place}
         job.remember_columns(pinned=pinned)
     return job.with_pin(wanted, pinned)
 
 
-def _confirm(job: Converge, seen: Observed, message: str) -> None:
-    """Proof 1 of the guard: we made it, and the panel showed it with our mark and its owner."""
-    job.remember_columns(
-        panel=job.panel,
-        created_confirmed_at=clock.now(),
-        terminated_at=None,
-        create_sent_at=None,
-        create_looks=0,
-        runtime_applied=job.service.runtime_applied or job.desired().runtime.as_json(),
-    )
-    job.tell("server.created", message)
+def _take(job: Converge, seen: Observed, message: str) -> None:
+    """Proof 1 of the guard: we made it, and the panel showed it with our mark and its owner.
+
+    In one step with what was seen: a worker that dies between the two would leave a server that nothing
+    proves to be ours.
+    """
+    with transaction.atomic():
+        job.recognise(seen)
+        job.remember_columns(
+            panel=job.panel,
+            created_confirmed_at=clock.now(),
+            terminated_at=None,
+            create_sent_at=None,
+            create_looks=0,
+            runtime_applied=job.service.runtime_applied or job.desired().runtime.as_json(),
+        )
+        job.tell("server.created", message)
 
 
 def adopt_mark(job: Converge, seen: Observed) -> None:
