@@ -205,9 +205,10 @@ class Converge:
         """A failed install is tried once more by itself: nothing of the customer's is on it yet."""
         if isinstance(look, Absent) or look.state is not ServerState.INSTALL_FAILED:
             return
-        if wanted.state is not Wanted.PRESENT:
+        if wanted.state is not Wanted.PRESENT or self.service.ready_at:
+            # One that ran before was reinstalled by its owner: that failure is theirs to see on the panel.
             return
-        if self.service.ready_at or self.operation.plan.get("reinstalled"):
+        if self.operation.plan.get("reinstalled"):
             raise NeedsStaff(
                 "The panel reports that the install failed, twice. Look at the install log on the panel, "
                 "mend the egg or its variables, reinstall there, then retry.",

@@ -16,8 +16,8 @@ STATES: Mapping[str | None, ServerState] = {
     None: ServerState.ACTIVE,
     "installing": ServerState.INSTALLING,
     "install_failed": ServerState.INSTALL_FAILED,
-    # Still installed and usable with what it had before; `extra` keeps the word for staff.
-    "reinstall_failed": ServerState.ACTIVE,
+    # Whether what was there before still runs, only the engine knows: it has seen the server ready, or not.
+    "reinstall_failed": ServerState.INSTALL_FAILED,
     "suspended": ServerState.SUSPENDED,
     "restoring_backup": ServerState.BUSY,
 }

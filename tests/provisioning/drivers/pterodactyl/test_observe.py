@@ -57,7 +57,7 @@ def test_a_full_look_holds_all_that_later_changes_need(work: Bench) -> None:
         (None, ServerState.ACTIVE),
         ("installing", ServerState.INSTALLING),
         ("install_failed", ServerState.INSTALL_FAILED),
-        ("reinstall_failed", ServerState.ACTIVE),
+        ("reinstall_failed", ServerState.INSTALL_FAILED),
         ("suspended", ServerState.SUSPENDED),
         ("restoring_backup", ServerState.BUSY),
     ],
@@ -91,6 +91,13 @@ def test_a_mark_that_differs_in_case_is_not_ours_and_no_proof(work: Bench) -> No
     work.server().external_id = MARK.upper()
     with pytest.raises(Unknown, match="another server"):
         work.driver.observe(ServerRef(MARK))
+
+
+def test_an_answer_about_another_id_is_no_look(work: Bench) -> None:
+    made(work)
+    work.wire.replace = (b'"id":1,', b'"id":2,')
+    with pytest.raises(Unknown, match="another server: 2"):
+        work.driver.observe(ServerRef(MARK, "1"))
 
 
 def test_a_mark_with_a_slash_stays_one_question(work: Bench) -> None:
