@@ -5,7 +5,7 @@ from __future__ import annotations
 from provisioning import audit
 from provisioning.choices import AccountState
 from provisioning.drivers.base import PanelDriver
-from provisioning.drivers.errors import AccountHeld
+from provisioning.drivers.errors import AccountHeld, Conflict, DriverError, Rejected
 from provisioning.drivers.types import Account, AccountWant
 from provisioning.lib import clock
 from provisioning.lib.names import fold_email, panel_username, person_name
@@ -20,8 +20,11 @@ def wanted_mark(customer: Customer, panel: Panel) -> str:
     return customer.mark
 
 
-def account_want(customer: Customer, panel: Panel) -> AccountWant:
-    """The account that the customer should have on this panel, with cleaned names."""
+def account_want(customer: Customer, panel: Panel, row: PanelAccount | None = None) -> AccountWant:
+    """The account that the customer should have on this panel, with cleaned names.
+
+    `row` is our record of it: the mark that it carries is ours to replace.
+    """
     mark = wanted_mark(customer, panel)
     local = customer.email.partition("@")[0]
     return AccountWant(
@@ -32,6 +35,7 @@ def account_want(customer: Customer, panel: Panel) -> AccountWant:
         last_name=person_name(customer.last_name, "Customer"),
         language=panel.language,
         username=panel_username(customer.email, mark),
+        former_mark=row.mark if row and row.mark != mark else "",
     )
 
 
@@ -49,10 +53,11 @@ def account_ensure(*, service: Service, panel: Panel, driver: PanelDriver) -> Pa
     known = account_known(service, panel)
     if known:
         return known
-    want = account_want(service.customer, panel)
+    mark = wanted_mark(service.customer, panel)
     row, _ = PanelAccount.objects.get_or_create(
-        panel=panel, customer=service.customer, defaults={"mark": want.mark}
+        panel=panel, customer=service.customer, defaults={"mark": mark}
     )
+    want = account_want(service.customer, panel, row)
     try:
         account = driver.account_ensure(want)
         _refuse_strangers(account, row)
@@ -96,7 +101,7 @@ def account_link(*, row: PanelAccount, account: Account, service: Service | None
 def account_follow(*, service: Service, panel: Panel, driver: PanelDriver) -> None:
     """Carries a changed e-mail or mark over to the panel; a conflict goes to staff and stops nothing."""
     row = account_known(service, panel)
-    want = account_want(service.customer, panel)
+    want = account_want(service.customer, panel, row)
     if row is None or (row.mark == want.mark and fold_email(row.email) == fold_email(want.email)):
         return
     key = f"account:{row.pk}:{want.mark}:{want.email}"[:160]
@@ -104,22 +109,29 @@ def account_follow(*, service: Service, panel: Panel, driver: PanelDriver) -> No
         return
     try:
         account = driver.account_update(row.panel_user_id, want)
-    except AccountHeld as held:
-        row.held_because = held.detail
-        row.save(update_fields=["held_because"])
-        context = {
-            "words": held.detail,
-            "panel": panel.name,
-            "service": str(service),
-            "service_id": service.pk,
-        }
-        staff_notify(key=key, template="waiting", context=context, service=service)
+    except (AccountHeld, Conflict, Rejected) as refusal:
+        _tell_refusal(row, service, panel, refusal, key)
         return
     before = row.email
     row.mark, row.email, row.username = account.mark, account.email, account.username
-    row.save(update_fields=["mark", "email", "username"])
+    row.held_because = ""
+    row.save(update_fields=["mark", "email", "username", "held_because"])
     audit.record(
         service=service,
         action="account.updated",
         message=f"Panel account {account.username} follows billing: {before} → {account.email}.",
     )
+
+
+def _tell_refusal(
+    row: PanelAccount, service: Service, panel: Panel, refusal: DriverError, key: str
+) -> None:
+    row.held_because = refusal.detail
+    row.save(update_fields=["held_because"])
+    context = {
+        "words": refusal.detail,
+        "panel": panel.name,
+        "service": str(service),
+        "service_id": service.pk,
+    }
+    staff_notify(key=key, template="waiting", context=context, service=service)
