@@ -65,8 +65,14 @@ def chosen_variables(service: Service, document: Mapping[str, Any]) -> dict[str,
 
 
 def build(service: Service, account: PanelAccount | None) -> Desired:
-    """All that the service's server should be now. Raises PanelWaiting while the product is not mapped."""
+    """All that the service's server should be now. Raises PanelWaiting while the product is not mapped.
+
+    To stop or to end, no product is needed; one that is mapped to another panel says nothing of this server.
+    """
     product = service.product
+    elsewhere = product is not None and service.panel_id not in (None, product.panel_id)
+    if service.desired_state != DesiredState.PRESENT and (product is None or elsewhere):
+        return _without_product(service, account)
     if product is None:
         raise PanelWaiting(
             f"No product is mapped to billing's “{service.billing_product_id}”. "
@@ -89,6 +95,18 @@ def build(service: Service, account: PanelAccount | None) -> Desired:
         pinned=service.pinned,
         runtime_applied=service.runtime_applied,
         set_mark=service.adopted_at is not None and not service.observed.get("mark"),
+    )
+
+
+def _without_product(service: Service, account: PanelAccount | None) -> Desired:
+    return Desired(
+        state=_wanted(service),
+        mark=service.external_id,
+        name=server_name(service),
+        owner=account.panel_user_id if account else "",
+        target={},
+        limits={},
+        runtime=Runtime(),
     )
 
 
