@@ -18,6 +18,11 @@ ALERTED_WAITS = ("no_capacity", "product_unmapped", "observe_only", "brake")
 """Waits that only staff can end, each told once per operation. A panel that is down is told by its gate."""
 
 
+LONG_WAITS = ("panel_unknown", "node_unreachable", "server_busy", "create_unknown")
+"""Waits that end by themselves as a rule. If one lasts, staff are told once a day for each panel."""
+LONG = dt.timedelta(minutes=15)
+
+
 def operation_live(service: Service) -> Operation | None:
     """The operation that the engine works on, if there is one."""
     return Operation.objects.filter(service=service, outcome__in=LIVE_OUTCOMES).first()
@@ -45,7 +50,7 @@ def _create(service: Service, panel: Panel | None, rounds: int) -> Operation | N
     try:
         with transaction.atomic():
             return Operation.objects.create(
-                key=f"{service.external_id}:{service.generation}:{rounds}"[-120:],
+                key=f"{service.pk}:{service.generation}:{rounds}",
                 service=service,
                 panel=panel,
                 generation=service.generation,
@@ -78,6 +83,8 @@ def operation_wait(
     operation.save()
     if reason in ALERTED_WAITS:
         _alert(operation, f"waiting:{operation.pk}:{reason}", "waiting")
+    elif reason in LONG_WAITS and now - operation.waiting_since > LONG:
+        _alert(operation, f"long_wait:{operation.panel_id}:{reason}:{now:%Y-%m-%d}", "waiting")
 
 
 def operation_retry(*, operation: Operation, reason: str, words: str, public: str = "") -> None:
