@@ -23,6 +23,8 @@ FAILURES_TO_OPEN = 3
 """So many calls in a row without an answer open the breaker."""
 PARKED_PROBES = 10
 """A parked panel is probed this many times more rarely than one that is down."""
+PANEL_REASONS = ("panel_unreachable", "panel_unknown", "panel_key", "panel_tls", "panel_address")
+"""What waits for one of these waits for the panel as a whole, and goes on when it answers again."""
 URGENT_RESERVE = 0.3
 """The share of the burst that sweeps leave to paying customers."""
 
@@ -119,7 +121,7 @@ def wake_waiting(*, panel: Panel) -> None:
     """The panel is back: what waited for it goes on now, not at its next try."""
     now = clock.now()
     waiting = Operation.objects.filter(
-        outcome__in=LIVE_OUTCOMES, panel=panel, reason__in=("panel_unreachable", "panel_unknown", "panel_key")
+        outcome__in=LIVE_OUTCOMES, panel=panel, reason__in=PANEL_REASONS
     )
     Service.objects.filter(pk__in=waiting.values("service")).update(next_check_at=now)
     waiting.update(next_attempt_at=now)
