@@ -174,6 +174,21 @@ def brake_release(*, panel: Panel, count: int, user: object) -> None:
 
     The caller has made sure of a fresh second factor.
     """
+    now = clock.now()
+    with transaction.atomic():
+        PanelGate.objects.select_for_update().get_or_create(panel=panel)
+        _check_release(panel, count, user)
+        DeleteGrant.objects.create(panel=panel, released_by=user, count=count, at=now)  # type: ignore[misc]
+        audit.record(
+            service=None, action="brake.release", message=f"{count} parked deletes released on “{panel}”."
+        )
+        waiting = Operation.objects.filter(panel=panel, outcome="waiting", reason="brake")
+        Service.objects.filter(pk__in=waiting.values("service")).update(next_check_at=now)
+        # No longer parked: a second press of the same button finds nothing to release.
+        waiting.update(next_attempt_at=now, reason="brake_released")
+
+
+def _check_release(panel: Panel, count: int, user: object) -> None:
     parked = parked_deletes(panel)
     if count != parked or parked == 0:
         raise TransitionError(
@@ -182,12 +197,3 @@ def brake_release(*, panel: Panel, count: int, user: object) -> None:
     last = DeleteGrant.objects.filter(panel=panel, service=None).order_by("-id").first()
     if panel.second_person and last and last.released_by == user:
         raise TransitionError("This panel wants a second person: you released it last time.")
-    now = clock.now()
-    with transaction.atomic():
-        DeleteGrant.objects.create(panel=panel, released_by=user, count=count, at=now)  # type: ignore[misc]
-        audit.record(
-            service=None, action="brake.release", message=f"{count} parked deletes released on “{panel}”."
-        )
-        waiting = Operation.objects.filter(panel=panel, outcome="waiting", reason="brake")
-        Service.objects.filter(pk__in=waiting.values("service")).update(next_check_at=now)
-        waiting.update(next_attempt_at=now)
