@@ -130,7 +130,8 @@ def accounts_link(proposals: Iterable[Proposal], *, panel: Panel) -> int:
         row, _ = PanelAccount.objects.get_or_create(
             panel=panel, customer=proposal.customer, defaults={"mark": wanted_mark(proposal.customer, panel)}
         )
-        if proposal.ok and row.state != AccountState.LINKED:
+        taken = PanelAccount.objects.filter(panel=panel, panel_user_id=proposal.account_id)
+        if proposal.ok and row.state != AccountState.LINKED and not taken.exclude(pk=row.pk).exists():
             account_link(row=row, account=proposal.account, service=None)
             count += 1
     return count
