@@ -107,6 +107,18 @@ def service_unpin(*, service: Service, resource: Resource) -> None:
             service_refresh(service=row, raise_generation=True)
 
 
+RELINKED = [
+    "panel",
+    "server_id",
+    "server_uuid",
+    "adopted_at",
+    "create_sent_at",
+    "created_confirmed_at",
+    "observed",
+    "terminated_at",
+]
+
+
 def service_relink(*, service: Service, server_id: str) -> None:
     """Staff say which server on the panel is this service's (CAL-07, adoption).
 
@@ -116,10 +128,10 @@ def service_relink(*, service: Service, server_id: str) -> None:
         if row.product is None:
             raise TransitionError("Map the product first: it says on which panel the server is.")
         row.panel, row.server_id, row.adopted_at = row.product.panel, server_id, clock.now()
+        # What was known of another server proves nothing of this one.
         row.create_sent_at, row.observed, row.terminated_at = None, {}, None
-        row.save(
-            update_fields=["panel", "server_id", "adopted_at", "create_sent_at", "observed", "terminated_at"]
-        )
+        row.created_confirmed_at, row.server_uuid = None, ""
+        row.save(update_fields=RELINKED)
         _tell(row, "staff.relink", f"Linked by staff to server {server_id} of panel {row.panel}.")
         service_refresh(service=row, raise_generation=True)
 
