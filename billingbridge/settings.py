@@ -272,6 +272,10 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "SITE_SYMBOL": "sync_alt",
+    "DASHBOARD_CALLBACK": "provisioning.admin.dashboard.dashboard",
+    "STYLES": ["provisioning.admin.navigation.stylesheet"],
+    "SIDEBAR": {"show_search": False, "navigation": "provisioning.admin.navigation.sidebar"},
 }
 
 # --- Logs ----------------------------------------------------------------------------------------------

@@ -1,0 +1,154 @@
+"""Staff actions: each has a page that says its effect, its own permission, and a record under staff's name.
+
+An action calls one writer. What the writer refuses is shown as its own sentence, on the same page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultiple,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from provisioning import audit
+from provisioning.admin.base import StaffAdmin
+from provisioning.choices import ActorKind
+from provisioning.exceptions import BillingBridgeError
+
+Cleaned = Mapping[str, Any]
+PLAIN = (forms.TextInput, forms.NumberInput, forms.Select, forms.SelectMultiple)
+WIDGETS: tuple[tuple[type[forms.Field], type[forms.Widget]], ...] = (
+    (forms.MultipleChoiceField, UnfoldAdminCheckboxSelectMultiple),
+    (forms.ChoiceField, UnfoldAdminSelectWidget),
+    (forms.IntegerField, UnfoldAdminIntegerFieldWidget),
+    (forms.CharField, UnfoldAdminTextInputWidget),
+)
+
+
+class ActionForm(forms.Form):
+    """What an action asks for. `row` is the object that it is about, for forms that depend on it."""
+
+    def __init__(self, *args: Any, row: Any, **kwargs: Any) -> None:
+        """Takes the object and gives the fields the theme's look."""
+        super().__init__(*args, **kwargs)
+        self.row = row
+        self.prepare()
+        for field in self.fields.values():
+            _dress(field)
+
+    def prepare(self) -> None:
+        """Where a form fits its fields to the object."""
+
+
+def _dress(field: forms.Field) -> None:
+    if type(field.widget) is forms.PasswordInput:
+        field.widget = UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"})
+        return
+    for kind, widget in WIDGETS:
+        if isinstance(field, kind) and type(field.widget) in PLAIN:
+            choices = getattr(field, "choices", None)
+            field.widget = widget()
+            if choices is not None:
+                field.choices = choices  # type: ignore[attr-defined]
+            return
+
+
+class TypedNameForm(ActionForm):
+    """For what destroys: the object's name has to be typed."""
+
+    name = forms.CharField(label="Type the name")
+
+    def prepare(self) -> None:
+        """Says which name."""
+        self.fields["name"].help_text = f"Type {self.row} to confirm."
+
+    def clean_name(self) -> str:
+        """The typed name. Refuses any other."""
+        typed: str = self.cleaned_data["name"]
+        if typed != str(self.row):
+            raise forms.ValidationError(f"That is not the name. It is {self.row}.")
+        return typed
+
+
+@dataclass(frozen=True)
+class StaffAction:
+    """One verb. `run` calls the writer and returns the sentence that staff read afterwards."""
+
+    slug: str
+    label: str
+    permission: str
+    effect: str
+    run: Callable[[Any, Cleaned, HttpRequest], str]
+    form: type[ActionForm] = ActionForm
+    danger: bool = False
+    shown: Callable[[Any], bool] = lambda row: True
+
+
+class ActionsAdmin(StaffAdmin):
+    """A model whose rows have actions, each on a page of its own."""
+
+    staff_actions: tuple[StaffAction, ...] = ()
+
+    def pages(self) -> list[tuple[str, str, Callable[..., HttpResponse]]]:
+        """The confirmation page of every action."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_action"
+        return [("<str:pk>/do/<slug:slug>/", name, self.action_view), *super().pages()]
+
+    def offered(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
+        """The actions that this person may press on this row now."""
+        return [
+            {"label": action.label, "danger": action.danger, "url": self.action_url(row, action.slug)}
+            for action in self.staff_actions
+            if request.user.has_perm(action.permission) and action.shown(row)
+        ]
+
+    def action_url(self, row: Any, slug: str) -> str:
+        """The address of an action's page."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_action", args=[row.pk, slug])
+
+    def row_url(self, row: Any) -> str:
+        """The page that an action leads back to."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
+
+    def action_view(self, request: HttpRequest, pk: str, slug: str) -> HttpResponse:
+        """Asks, then does it once, then leads back. GET changes nothing."""
+        action = next((known for known in self.staff_actions if known.slug == slug), None)
+        if action is None:
+            raise Http404(f"There is no action “{slug}”.")
+        row = self.found(request, pk)
+        if not request.user.has_perm(action.permission):
+            raise PermissionDenied
+        form = action.form(request.POST if request.method == "POST" else None, row=row)
+        if request.method == "POST" and form.is_valid() and self._perform(request, action, row, form):
+            return HttpResponseRedirect(self.row_url(row))
+        title = f"{action.label}: {row}"
+        return self.render(
+            request, "action.html", title, action=action, row=row, form=form, back=self.row_url(row)
+        )
+
+    def _perform(self, request: HttpRequest, action: StaffAction, row: Any, form: ActionForm) -> bool:
+        try:
+            with acting_staff(request):
+                words = action.run(row, form.cleaned_data, request)
+        except BillingBridgeError as error:
+            form.add_error(None, error.detail or error.public)
+            return False
+        messages.success(request, words)
+        return True
+
+
+def acting_staff(request: HttpRequest) -> Any:
+    """Everything recorded inside is recorded under this person's name."""
+    return audit.acting_as(ActorKind.STAFF, request.user.get_username())

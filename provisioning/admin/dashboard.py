@@ -1,0 +1,181 @@
+"""The dashboard: a sentence, tiles, and the newest services. A bounded number of queries, no full count."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q
+from django.http import HttpRequest
+from django.urls import reverse
+
+from provisioning import selectors
+from provisioning.choices import LIVE_OUTCOMES, DesiredState, EventStatus
+from provisioning.lib import clock
+from provisioning.models import Event, Heartbeat, Operation, Panel, PanelGate, Service
+from provisioning.selectors import Count, capped
+
+DAY = dt.timedelta(hours=24)
+NEWEST = 12
+PANELS = 12
+UNANSWERED = (EventStatus.HELD, EventStatus.REJECTED, EventStatus.FAILED)
+BEATS = (("tick", "Ticker"), ("sweep", "Sweep"), ("worker", "Workers"))
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number with what it means and where it leads."""
+
+    title: str
+    big: str
+    words: str = ""
+    url: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class NewRow:
+    """One of the newest services, with its way in dots."""
+
+    service: Service
+    word: selectors.Word
+    sentence: str
+    steps: list[selectors.Step]
+    seconds: str
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Fills the theme's index page; named in settings.UNFOLD."""
+    if not request.user.has_perm("provisioning.view_service"):
+        return {**context, "may_look": False}
+    now = clock.now()
+    stuck = capped(selectors.operations_needing_staff())
+    moving = Operation.objects.filter(outcome__in=LIVE_OUTCOMES)
+    waiting = capped(moving)
+    return {
+        **context,
+        "may_look": True,
+        "sentence": sentence(stuck, waiting),
+        "calm": not stuck,
+        "observe_only": selectors.observe_only_words(),
+        "tiles": [needs_you(stuck), *order_tiles(now), last_event(now), *beats(now)],
+        "panels": panels(now),
+        "newest": newest(now),
+    }
+
+
+def sentence(stuck: Count, waiting: Count) -> str:
+    """*3 orders need you*, or that all agree."""
+    if stuck:
+        return f"{stuck} order{'s need' if stuck.number > 1 else ' needs'} you."
+    if waiting:
+        return f"{waiting} order{'s are' if waiting.number > 1 else ' is'} under way; nothing needs you."
+    wanted = Q(desired_state__in=[DesiredState.PRESENT, DesiredState.SUSPENDED])
+    total = capped(Service.objects.filter(wanted))
+    if not total:
+        return "No services yet: map a product, then let billing send its first event."
+    return f"All {total} services agree with their panels." if total.number > 1 else "The one service agrees."
+
+
+def _services_url(query: str = "") -> str:
+    return reverse("admin:provisioning_service_changelist") + query
+
+
+def needs_you(stuck: Count) -> Tile:
+    """Operations and events that only a person can bring on."""
+    events = capped(Event.objects.filter(status__in=UNANSWERED))
+    words = (
+        f"and {events} event{'s' if events.number != 1 else ''} to look at" if events else "no event is held"
+    )
+    tone = "bad" if stuck else ""
+    return Tile("Needs you", str(stuck), words, _services_url("?state=needs_you"), tone)
+
+
+def order_tiles(now: dt.datetime) -> list[Tile]:
+    """Paid and waiting, suspending and deleting within a day."""
+    unready = Service.objects.filter(desired_state=DesiredState.PRESENT, ready_at=None)
+    oldest = unready.order_by("created_at").values_list("created_at", flat=True).first()
+    age = f"oldest {selectors.span((now - oldest).total_seconds())}" if oldest else "none waits"
+    suspending = Service.objects.filter(suspend_at__gt=now, suspend_at__lte=now + DAY)
+    deleting = Service.objects.filter(undo_until__lte=now + DAY, terminated_at=None, ended_at__isnull=False)
+    return [
+        Tile("Paid and waiting", str(capped(unready)), age, _services_url("?state=waiting")),
+        Tile("Suspending in 24 h", str(capped(suspending)), "unless a payment comes", _services_url()),
+        Tile(
+            "Deleting in 24 h",
+            str(capped(deleting)),
+            "undo windows that close",
+            _services_url("?state=ending"),
+        ),
+    ]
+
+
+def last_event(now: dt.datetime) -> Tile:
+    """When billing was last heard."""
+    newest_event = Event.objects.order_by("-received_at").only("type", "received_at").first()
+    url = reverse("admin:provisioning_event_changelist")
+    if newest_event is None:
+        return Tile("Last event", "none", "billing has not sent anything yet", url)
+    age = selectors.span((now - newest_event.received_at).total_seconds())
+    return Tile("Last event", f"{age} ago", newest_event.type or "not looked at yet", url)
+
+
+def beats(now: dt.datetime) -> list[Tile]:
+    """Whether ticker, sweep and workers live, in one tile."""
+    rows = list(Heartbeat.objects.all()[:50])
+    late: list[str] = []
+    for prefix, label in BEATS:
+        times = [row.beat_at for row in rows if row.name.startswith(prefix)]
+        age = (now - max(times)).total_seconds() if times else None
+        if age is None or age > settings.HEALTH_MAX_LAG_SECONDS:
+            late.append(f"{label}: {'never' if age is None else selectors.span(age) + ' ago'}")
+    url = reverse("admin:provisioning_heartbeat_changelist")
+    if late:
+        return [Tile("Heartbeats", "late", ", ".join(late), url, "bad")]
+    return [Tile("Heartbeats", "all well", "ticker, sweep and workers", url)]
+
+
+def panels(now: dt.datetime) -> list[Tile]:
+    """One tile a panel: does it answer, how many calls are left, is it parked."""
+    rows = Panel.objects.filter(retired=False).select_related("gate").order_by("name")[:PANELS]
+    return [_panel_tile(panel, getattr(panel, "gate", None), now) for panel in rows]
+
+
+def _panel_tile(panel: Panel, gate: PanelGate | None, now: dt.datetime) -> Tile:
+    url = reverse("admin:provisioning_panel_change", args=[panel.pk])
+    big, words, tone = panel_state(panel, gate, now)
+    return Tile(f"Panel {panel}", big, words, url, tone)
+
+
+def panel_state(panel: Panel, gate: PanelGate | None, now: dt.datetime) -> tuple[str, str, str]:
+    """How a panel stands, as (word, sentence, tone)."""
+    if gate is None:
+        return "not called yet", "its first call is still to come", ""
+    if gate.parked_at:
+        return "parked", "it refuses our key: set a new one, then test the connection", "bad"
+    if gate.open_until:
+        since = f" since {gate.down_since:%H:%M} UTC" if gate.down_since else ""
+        return "silent", f"does not answer{since}; probed again by itself", "bad"
+    if panel.observe_only:
+        return "observe only", "looked at, never changed", "warn"
+    left = "" if gate.remaining_seen is None else f"{gate.remaining_seen} of {gate.limit_seen} calls left"
+    return "answering", left or "no limit was seen", ""
+
+
+def newest(now: dt.datetime) -> list[NewRow]:
+    """The newest services, each with its steps and the seconds from order to ready."""
+    rows = selectors.services().select_related("customer", "product", "connection").order_by("-id")[:NEWEST]
+    found = selectors.operations_attach(rows)
+    steps = selectors.steps_of(found)
+    return [
+        NewRow(
+            row,
+            selectors.word_of(row),
+            selectors.situation(row, selectors.newest_of(row), now),
+            steps[row.pk],
+            selectors.span((row.ready_at - row.created_at).total_seconds()) if row.ready_at else "",
+        )
+        for row in found
+    ]

@@ -1,0 +1,317 @@
+"""Panels: write-only keys, the connection test, the mass brake, and linking accounts that exist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.module_loading import import_string
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from provisioning.admin.actions import ActionForm, StaffAction, acting_staff
+from provisioning.admin.config import ConfigAdmin
+from provisioning.admin.dashboard import panel_state
+from provisioning.drivers import registry
+from provisioning.exceptions import BillingBridgeError
+from provisioning.lib import clock
+from provisioning.lib.http_errors import HttpError
+from provisioning.models import DeleteGrant, Operation, Panel, PanelGate
+from provisioning.reconcile import guard, panels
+from provisioning.templatetags.bb import badge
+
+LINKS_SHOWN = 500
+FIELDS = (
+    "name",
+    "driver",
+    "url",
+    "language",
+    "version",
+    "observe_only",
+    "retired",
+    "rate_per_minute",
+    "deletes_hour_floor",
+    "deletes_hour_percent",
+    "deletes_day_floor",
+    "deletes_day_percent",
+    "second_person",
+    "allow_private",
+    "allow_plain_http",
+    "prefix_user_marks",
+)
+"""All that people may type, but the key: that field is not among them, so that no form can show it."""
+
+
+class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A panel. Its key goes in and never comes out."""
+
+    new_key = forms.CharField(
+        label="API key",
+        required=False,
+        strip=True,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+    )
+
+    class Meta:
+        model = Panel
+        fields = FIELDS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Says what of the stored key may be said."""
+        super().__init__(*args, **kwargs)
+        field = self.fields.get("new_key")
+        if field is None:
+            return
+        field.required = self.instance.pk is None
+        hint = self.instance.key_hint if self.instance.pk else ""
+        field.help_text = (
+            f"The stored key ends in …{hint}. Leave empty to keep it." if hint else "Kept encrypted."
+        )
+
+    def clean_new_key(self) -> str:
+        """The key, if its shape can be right. The message never holds it."""
+        key: str = self.cleaned_data["new_key"]
+        driver = self.data.get("driver") or self.instance.driver
+        if key and driver in dict(registry.driver_choices()):
+            problem = registry.get(driver).key_problem(key)
+            if problem:
+                raise forms.ValidationError(problem)
+        return key
+
+    def save(self, commit: bool = True) -> Any:
+        """Takes the new key over, if there is one."""
+        if self.cleaned_data.get("new_key"):
+            self.instance.api_key = self.cleaned_data["new_key"]
+        return super().save(commit)
+
+
+class ReleaseForm(ActionForm):
+    """The number of parked deletes, typed."""
+
+    count = forms.IntegerField(min_value=1, label="Type how many deletes are parked")
+
+
+def _unpark(row: Panel, data: Any, request: HttpRequest) -> str:
+    panels.panel_unpark(row)
+    return f"“{row}” is called again; all that waited for it goes on."
+
+
+def _parked(row: Panel) -> bool:
+    gate: PanelGate | None = getattr(row, "gate", None)
+    return gate is not None and gate.parked_at is not None
+
+
+@admin.register(Panel)
+class PanelAdmin(ConfigAdmin):
+    """Installed control panels."""
+
+    form = PanelForm
+    list_display = ("name", "standing", "driver", "url", "key_end", "observe_only", "retired")
+    list_filter = ("driver", "observe_only", "retired")
+    search_fields = ("name", "url")
+    ordering = ("name",)
+    list_select_related = ("gate",)
+    change_form_outer_before_template = "admin/provisioning/panel_before.html"
+    fieldsets = (
+        (None, {"fields": ("name", "driver", "url", "new_key", "language", "version")}),
+        ("What the bridge may do", {"fields": ("observe_only", "retired", "rate_per_minute")}),
+        (
+            "Mass brake",
+            {
+                "fields": (
+                    ("deletes_hour_floor", "deletes_hour_percent"),
+                    ("deletes_day_floor", "deletes_day_percent"),
+                    "second_person",
+                ),
+                "description": "So many servers may be deleted in an hour and in a day: the number, or the "
+                "percentage of the panel's servers, whichever is more. Beyond it deletes are parked.",
+            },
+        ),
+        ("Network and marks", {"fields": ("allow_private", "allow_plain_http", "prefix_user_marks")}),
+    )
+    staff_actions = (
+        StaffAction(
+            "unpark",
+            "Unpark",
+            "provisioning.act_connect",
+            "The panel refused our key and is not called any more. Unpark it once the key works again.",
+            _unpark,
+            shown=_parked,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Panel]:
+        """Panels with their gates."""
+        rows: QuerySet[Panel] = super().get_queryset(request)
+        return rows.select_related("gate")
+
+    @admin.display(description="State")
+    def standing(self, row: Panel) -> str:
+        """Answering, silent, parked."""
+        big, _, tone = panel_state(row, getattr(row, "gate", None), clock.now())
+        return badge({"bad": "problem", "warn": "warning"}.get(tone, "ok"), big)
+
+    @admin.display(description="Key")
+    def key_end(self, row: Panel) -> str:
+        """The last four characters."""
+        return f"…{row.key_hint}"
+
+    def refusal(self, row: Panel) -> str:
+        """A panel that anything hangs on is retired, never deleted."""
+        if row.services.exists():
+            return f"“{row}” has services. Tick “retired” instead: it takes no new servers, and keeps these."
+        if row.products.exists() or row.accounts.exists() or row.operations.exists():
+            return f"Products or accounts still point to “{row}”. Tick “retired” instead, or move them first."
+        return ""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Saves; a new key ends a parking."""
+        super().save_model(request, obj, form, change)
+        if change and "new_key" in form.changed_data:
+            with acting_staff(request):
+                panels.panel_unpark(obj)
+            messages.info(request, "The new key is in use. Test the connection now.")
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """The form, with the panel's state above it."""
+        context = dict(extra_context or {})
+        if object_id:
+            context.update(self._state(request, self.found(request, object_id)))
+        answer: HttpResponse = super().changeform_view(request, object_id, form_url, context)
+        return answer
+
+    def _state(self, request: HttpRequest, row: Panel) -> dict[str, Any]:
+        gate = getattr(row, "gate", None)
+        big, words, tone = panel_state(row, gate, clock.now())
+        return {
+            "panel": row,
+            "panel_badge": {"bad": "problem", "warn": "warning"}.get(tone, "ok"),
+            "panel_word": big,
+            "panel_words": words,
+            "gate": gate,
+            "brake": guard.brake_status(row),
+            "may_connect": request.user.has_perm("provisioning.act_connect"),
+            "may_brake": request.user.has_perm("provisioning.act_brake"),
+            "offered": self.offered(request, row),
+        }
+
+    def pages(self) -> list[tuple[str, str, Any]]:
+        """Connection test, brake, accounts."""
+        return [
+            ("<str:pk>/test/", "provisioning_panel_test", self.test_view),
+            ("<str:pk>/brake/", "provisioning_panel_brake", self.brake_view),
+            ("<str:pk>/accounts/", "provisioning_panel_accounts", self.accounts_view),
+            *super().pages(),
+        ]
+
+    def _for(self, request: HttpRequest, pk: str, right: str) -> Panel:
+        row: Panel = self.found(request, pk)
+        if not request.user.has_perm(f"provisioning.{right}"):
+            raise PermissionDenied
+        return row
+
+    def test_view(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """Asks the panel and says in plain words what works and what does not."""
+        row = self._for(request, pk, "act_connect")
+        report, problem = None, ""
+        if request.method == "POST":
+            try:
+                with acting_staff(request):
+                    report = panels.test_connection(row)
+                    self.tell(request, "tested", f"The connection to “{row}” was tested: {_verdict(report)}.")
+            except (BillingBridgeError, HttpError) as error:
+                problem = getattr(error, "detail", "") or str(error)
+        return self.render(
+            request,
+            "panel_test.html",
+            f"Test connection: {row}",
+            panel=row,
+            report=report,
+            problem=problem,
+            back=self.row_url(row),
+        )
+
+    def brake_view(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """Releases exactly as many parked deletes as are typed, after a fresh second factor (B14)."""
+        row = self._for(request, pk, "act_brake")
+        if not import_string(settings.FRESH_FACTOR)(request):
+            return HttpResponseRedirect(import_string(settings.FRESH_FACTOR_URL)(request.get_full_path()))
+        form = ReleaseForm(request.POST if request.method == "POST" else None, row=row)
+        if request.method == "POST" and form.is_valid() and self._release(request, row, form):
+            return HttpResponseRedirect(self.row_url(row))
+        return self.render(
+            request,
+            "panel_brake.html",
+            f"Parked deletes: {row}",
+            panel=row,
+            form=form,
+            brake=guard.brake_status(row),
+            parked=_parked_operations(row),
+            last=DeleteGrant.objects.filter(panel=row, service=None).select_related("released_by").last(),
+            back=self.row_url(row),
+        )
+
+    def _release(self, request: HttpRequest, row: Panel, form: ReleaseForm) -> bool:
+        count = form.cleaned_data["count"]
+        try:
+            with acting_staff(request):
+                guard.brake_release(panel=row, count=count, user=request.user)
+        except BillingBridgeError as error:
+            form.add_error(None, error.detail)
+            return False
+        messages.success(request, f"{count} deletes are released. Each is still judged by its own proofs.")
+        return True
+
+    def accounts_view(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """Proposes links, and makes those that are ticked; each is judged afresh when it is made."""
+        row = self._for(request, pk, "act_connect")
+        proposals, problem = None, ""
+        if request.method == "POST":
+            try:
+                proposals = panels.propose_links(row)
+            except (BillingBridgeError, HttpError) as error:
+                problem = getattr(error, "detail", "") or str(error)
+        if proposals is not None and "link" in request.POST:
+            return self._link(request, row, proposals)
+        return self.render(
+            request,
+            "panel_accounts.html",
+            f"Link existing accounts: {row}",
+            panel=row,
+            proposals=proposals[:LINKS_SHOWN] if proposals is not None else None,
+            problem=problem,
+            back=self.row_url(row),
+        )
+
+    def _link(self, request: HttpRequest, row: Panel, proposals: list[panels.Proposal]) -> HttpResponse:
+        ticked = set(request.POST.getlist("chosen"))
+        chosen = [item for item in proposals if item.ok and f"{item.customer.pk}-{item.account_id}" in ticked]
+        with acting_staff(request):
+            count = panels.accounts_link(chosen, panel=row)
+            self.tell(request, "linked", f"{count} existing accounts of “{row}” were linked.")
+        left = len(ticked) - count
+        messages.success(
+            request, f"{count} accounts are linked." + (f" {left} no longer fit." if left else "")
+        )
+        return HttpResponseRedirect(reverse("admin:provisioning_panelaccount_changelist"))
+
+
+def _verdict(report: Any) -> str:
+    wrong = sum(not finding.ok for finding in report.findings)
+    return f"{wrong} findings" if wrong else "all is well"
+
+
+def _parked_operations(panel: Panel) -> list[Operation]:
+    rows = Operation.objects.filter(panel=panel, outcome="waiting", reason="brake")
+    return list(rows.select_related("service__product", "service__customer").order_by("id")[:200])

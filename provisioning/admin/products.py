@@ -1,0 +1,148 @@
+"""Products: billing's id mapped to a panel and a typed document, checked against the panel when saved."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+
+from provisioning import audit
+from provisioning.admin.actions import ActionForm, Cleaned, StaffAction, acting_staff
+from provisioning.admin.config import ConfigAdmin
+from provisioning.admin.product_form import document_groups, product_form
+from provisioning.drivers import registry
+from provisioning.exceptions import BillingBridgeError, TransitionError
+from provisioning.lib.http_errors import HttpError
+from provisioning.lifecycle.billing import services_link_product
+from provisioning.models import Panel, Product
+from provisioning.reconcile import panels
+
+
+class CopyForm(ActionForm):
+    """What the copy is for."""
+
+    billing_product_id = forms.CharField(max_length=120, label="Billing's id of the new product")
+    name = forms.CharField(max_length=120)
+
+
+def product_copy(*, product: Product, billing_product_id: str, name: str) -> Product:
+    """Makes a product like this one for another id of billing. Raises TransitionError if that is mapped."""
+    with transaction.atomic():
+        known = Product.objects.filter(connection=product.connection, billing_product_id=billing_product_id)
+        if known.exists():
+            raise TransitionError(f"Billing's “{billing_product_id}” is mapped already: to “{known[0]}”.")
+        made = copy.copy(product)
+        made.pk, made.billing_product_id, made.name = None, billing_product_id, name
+        made._state = copy.copy(product._state)
+        made._state.adding = True
+        made.save(force_insert=True)
+        audit.record(
+            service=None, action="product.copy", message=f"“{made}” was made as a copy of “{product}”."
+        )
+    return made
+
+
+def _copy(row: Product, data: Cleaned, request: HttpRequest) -> str:
+    made = product_copy(product=row, billing_product_id=data["billing_product_id"], name=data["name"])
+    return f"“{made}” is made. {_linked(services_link_product(product=made))}".strip()
+
+
+def _linked(count: int) -> str:
+    return f"{count} waiting order{'s' if count > 1 else ''} go on now." if count else ""
+
+
+@admin.register(Product)
+class ProductAdmin(ConfigAdmin):
+    """The catalogue."""
+
+    list_display = ("name", "billing_product_id", "panel", "connection", "kind", "grace_policy")
+    list_filter = ("panel", "connection", "kind")
+    search_fields = ("name", "=billing_product_id")
+    ordering = ("name",)
+    list_select_related = ("panel", "connection", "grace_policy")
+    change_form_outer_before_template = "admin/provisioning/product_before.html"
+    staff_actions = (
+        StaffAction(
+            "copy",
+            "Copy product",
+            "provisioning.add_product",
+            "A product like this one is made for another id of billing.",
+            _copy,
+            form=CopyForm,
+        ),
+    )
+
+    def _driver(self, request: HttpRequest, obj: Product | None) -> str:
+        """The driver of the panel that is chosen, else of the stored one, else of the first."""
+        chosen = request.POST.get("panel") or request.GET.get("panel") or (obj.panel_id if obj else None)
+        rows = Panel.objects.order_by("retired", "name").values_list("driver", flat=True)
+        wanted = str(chosen or "")
+        found = rows.filter(pk=wanted).first() if wanted.isascii() and wanted.isdigit() else None
+        return found or rows.first() or registry.driver_choices()[0][0]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form with the driver's fields."""
+        kwargs["form"] = product_form(self._driver(request, obj))
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What, where, how much, features, egg and runtime, options."""
+        what = ("connection", "billing_product_id", "name", "kind", "grace_policy", "name_prefix", "panel")
+        return [("What", {"fields": what}), *document_groups(self._driver(request, obj))]
+
+    def refusal(self, row: Product) -> str:
+        """A product that was sold is kept."""
+        if row.services.exists():
+            return f"“{row}” was sold: its services need it. It may stay when billing sells it no more."
+        return ""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Saves; orders that waited for this product go on."""
+        super().save_model(request, obj, form, change)
+        if form.warning:
+            messages.warning(request, form.warning)
+        with acting_staff(request):
+            count = services_link_product(product=obj)
+        if count:
+            messages.success(request, _linked(count))
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """The form, with what can be pressed above it."""
+        context = dict(extra_context or {})
+        if object_id:
+            row = self.found(request, object_id)
+            context.update(product=row, offered=self.offered(request, row))
+        answer: HttpResponse = super().changeform_view(request, object_id, form_url, context)
+        return answer
+
+    def pages(self) -> list[tuple[str, str, Any]]:
+        """The payload preview."""
+        return [("<str:pk>/preview/", "provisioning_product_preview", self.preview_view), *super().pages()]
+
+    def preview_view(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """The exact payload that the panel would get for an example customer. Nothing is sent."""
+        row = self.found(request, pk, Product.objects.select_related("panel", "connection"))
+        payload, problem = None, ""
+        try:
+            payload = panels.preview_payload(row)
+        except (BillingBridgeError, HttpError) as error:
+            problem = getattr(error, "detail", "") or str(error)
+        return self.render(
+            request,
+            "product_preview.html",
+            f"What the panel will get: {row}",
+            product=row,
+            payload=payload,
+            problem=problem,
+            back=self.row_url(row),
+        )
