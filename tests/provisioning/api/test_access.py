@@ -10,7 +10,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from provisioning.api.permissions import CallerThrottle
@@ -92,7 +94,9 @@ def test_the_last_use_is_noted_once_a_minute(clock: ModuleType) -> None:
     client.get(url)
     first = last_use()
     clock.shift(50)
-    client.get(url)
+    with CaptureQueriesContext(connection) as queries:
+        client.get(url)
+    assert not any(query["sql"].startswith("UPDATE") for query in queries)
     assert last_use() == first
     clock.shift(20)
     client.get(url)

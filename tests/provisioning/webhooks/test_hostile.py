@@ -30,6 +30,9 @@ BODIES: dict[str, bytes] = {
     "gzip_bomb": zlib.compress(b"0" * 10_000_000),
     "exactly_the_limit": b'{"a":"' + b"x" * (LIMIT - 8) + b'"}',
 }
+READABLE = {"emoji_name", "negative_price", "proto"}
+"""Those that billing may really send: odd, but nothing is wrong with them."""
+
 GOOD = base64.b64encode(b"x" * 32).decode()
 SIGNATURES = {
     "no_comma": "v1" + GOOD,
@@ -86,6 +89,15 @@ def test_the_plain_scheme_takes_any_signed_body(name: str) -> None:
     endpoint = factories.endpoint(scheme="hmac_hex", secret="a-script-of-linus")
     header = {"X-Signature": sign_hmac_hex(secret=b"a-script-of-linus", body=BODIES[name])}
     assert send(endpoint, BODIES[name], header).status == 202
+
+
+@pytest.mark.parametrize("name", sorted(BODIES.keys() - READABLE))
+def test_an_unreadable_signed_body_ends_as_rejected(name: str, jobs: Any) -> None:
+    send(factories.endpoint(), BODIES[name], signed(BODIES[name]))
+    jobs.drain()
+    event = Event.objects.get()
+    assert (event.status, event.next_attempt_at) == ("rejected", None)
+    assert event.result
 
 
 @pytest.mark.parametrize("value", SIGNATURES.values(), ids=SIGNATURES.keys())

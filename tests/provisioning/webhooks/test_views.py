@@ -167,6 +167,11 @@ def test_only_listed_addresses_may_send(networks: str, peer: str, status: int) -
     assert Event.objects.count() == (status == 202)
 
 
+def test_an_address_is_kept_without_its_zone() -> None:
+    send(factories.endpoint(), PAYLOAD, signed(PAYLOAD), REMOTE_ADDR="fe80::1%eth0")
+    assert Event.objects.get().remote_ip == "fe80::1"
+
+
 def test_a_forwarded_address_is_not_believed() -> None:
     endpoint = factories.endpoint(networks="198.51.100.1")
     spoofed = {**signed(PAYLOAD), "X-Forwarded-For": "198.51.100.1", "X-Real-IP": "198.51.100.1"}
