@@ -131,6 +131,13 @@ def throttle_set(sandbox: "PanelSandbox", body: Input, _: dict[str, str]) -> obj
     return {"exhausted": bool(body.get("exhausted"))}
 
 
+def outage_begin(sandbox: "PanelSandbox", body: Input, _: dict[str, str]) -> object:
+    """Refuse all connections, these controls' too, for so many seconds (at most 60)."""
+    seconds = min(60.0, float(body.get("seconds", 5)))
+    sandbox.outage(seconds)
+    return {"seconds": seconds}
+
+
 def clock_advance(sandbox: "PanelSandbox", body: Input, _: dict[str, str]) -> object:
     """Let the panel's clock jump by so many seconds."""
     sandbox.advance(float(body.get("seconds", 0)))
@@ -158,5 +165,6 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/backups/{backup}/finish", backup_finish),
     ("POST", "/settings", settings_set),
     ("POST", "/throttle", throttle_set),
+    ("POST", "/outage", outage_begin),
     ("POST", "/clock", clock_advance),
 )

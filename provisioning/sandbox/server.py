@@ -1,5 +1,8 @@
 """The sandbox panel as a whole: a world, its API, faults, control API and page behind one loopback port."""
 
+import threading
+import time
+
 from provisioning.sandbox.calls import CallLog, CallRecord
 from provisioning.sandbox.control import Control
 from provisioning.sandbox.daemon import Behaviour, Mode
@@ -82,6 +85,17 @@ class PanelSandbox(Served):
     def advance(self, seconds: float) -> None:
         """Let the panel's clock jump."""
         self.world.advance(seconds)
+
+    def outage(self, seconds: float) -> None:
+        """Close the port in a moment, and open it again after so many seconds: connecting is refused."""
+        threading.Thread(target=self._pause, args=(seconds,), daemon=True).start()
+
+    def _pause(self, seconds: float) -> None:
+        # A moment for the answer to the command that asked for this.
+        time.sleep(0.1)
+        self.stop()
+        time.sleep(seconds)
+        self.start()
 
     def daemon_set(
         self,

@@ -133,7 +133,8 @@ class Command(BaseCommand):
         self.stdout.write(
             f"\nLook around: {settings.PUBLIC_URL}/admin/   user admin   password {cast.admin_password}\n"
             f"One-time codes (each works once): {'  '.join(cast.admin_codes)}\n"
-            f"The panel as it is: {cast.panel_url}/   billing: {cast.billing_url}/   mails: {demo_dir() / 'mail'}\n"
+            f"The panel as it is: {cast.panel_url}/   billing: {cast.billing_url}/\n"
+            f"Mails that went out: {demo_dir() / 'mail'}\n"
             "Ctrl-C ends everything."
         )
         self.stdout.flush()

@@ -1,4 +1,4 @@
-"""The demo's environment: fresh keys, a database of its own, short intervals. Nothing of it is for real use."""
+"""The demo's environment: fresh keys, a database of its own, short intervals. Not for real use."""
 
 from __future__ import annotations
 
