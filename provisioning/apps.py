@@ -1,6 +1,9 @@
 """The app that provisions: registers drivers, handlers, signal receivers and the clock's source."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class ProvisioningConfig(AppConfig):
@@ -19,3 +22,14 @@ class ProvisioningConfig(AppConfig):
 
         registry.load_all()
         configure_clock()
+        post_migrate.connect(_claim_database, sender=self)
+
+
+def _claim_database(**_: Any) -> None:
+    """A new database belongs to the installation that made it; a copied one keeps its first owner."""
+    from django.conf import settings
+
+    from provisioning.models import Installation
+
+    if not Installation.objects.exists():
+        Installation.objects.create(installation_id=settings.INSTALLATION_ID)

@@ -63,6 +63,10 @@ def service_reconcile(service_id: int) -> None:
     except LeaseLost as lost:
         log.warning("lease_lost", service=service_id, detail=lost.detail)
         return
+    except Exception:
+        # Outside an operation nothing can be noted but the log; the sweep comes back, and needs the lease.
+        lease.give_up()
+        raise
     # Compared with the generation that was worked on: a change that came meanwhile found us here.
     if not lease.release(generation=generation, next_check_at=due):
         queue.enqueue(queue.RECONCILE_SERVICE, service_id)
@@ -76,8 +80,6 @@ def _refreshed(service_id: int) -> Service:
             "product__panel", "product__grace_policy", "customer", "connection"
         ).get(pk=service_id)
         service_refresh(service=service)
-        # This job does the work that the new generation asks for: no second one is woken.
-        service.loaded_generation = service.generation
     return service
 
 

@@ -46,6 +46,10 @@ class Lease:
         if not rows.exists():
             raise LeaseLost(f"The lease on service {self.service_id} ran out; another worker goes on.")
 
+    def give_up(self) -> None:
+        """Gives the service back without a word on when to look again: its due date stays."""
+        Service.objects.filter(pk=self.service_id, lease_token=self.token).update(lease_until=None)
+
     def release(self, *, generation: int, next_check_at: dt.datetime | None) -> bool:
         """Gives the service back and says when to look again.
 

@@ -19,7 +19,6 @@ from provisioning.models import (
     EndpointSecret,
     GracePolicy,
     GracePolicyVersion,
-    Installation,
     Panel,
     Product,
     WebhookEndpoint,
@@ -56,7 +55,6 @@ class Cast:
 
 def cast_make(*, panel_port: int, billing_port: int) -> Cast:
     """Makes every row of the demo and returns what the story needs."""
-    Installation.objects.create(installation_id=settings.INSTALLATION_ID)
     panel = _panel(panel_port)
     shop = BillingConnection.objects.create(name="Example shop", key="shop")
     policy = GracePolicy.objects.create(name="Seconds instead of days")
