@@ -83,14 +83,14 @@ class Client:
 
 
 def _data(answer: Answer, expected: int) -> dict[str, Any]:
-    """The JSON object of a success. An error body under a 200 counts as what it is: unreadable."""
+    """The JSON object of a success; whether it is the one that was asked for, its envelope tells."""
     if answer.status != expected:
         raise meaning(answer)
     try:
         data = answer.json()
     except HttpError as error:
         raise transport_meaning(error) from error
-    if not isinstance(data, dict) or "errors" in data:
+    if not isinstance(data, dict):
         raise Unknown(f"The answer ({answer.status}) is not what the panel sends.")
     return data
 

@@ -38,11 +38,12 @@ PAPER = 5
 
 
 class Wire:
-    """The engine's way out without budget and breaker; `replace` spoils answers on their way."""
+    """The engine's way out without budget and breaker; `replace` spoils answers, `asked` keeps queries."""
 
     def __init__(self, client: HttpClient) -> None:
         self.client = client
         self.replace = (b"", b"")
+        self.asked: list[dict[str, str | int]] = []
 
     def request(
         self,
@@ -55,6 +56,7 @@ class Wire:
     ) -> Answer:
         """One call; tests wait at most three seconds."""
         assert read_timeout == 35
+        self.asked.append(dict(params or {}))
         answer = self.client.request(method, path, json=json, params=dict(params or {}), read_timeout=3)
         old, new = self.replace
         if not old:

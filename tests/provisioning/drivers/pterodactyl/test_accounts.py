@@ -104,11 +104,38 @@ def test_the_exact_address_is_found_behind_many_pages_of_lookalikes(work: Bench)
     assert work.panel.calls.count("GET", "/users$") == 3
 
 
-@pytest.mark.parametrize("email", ["a,da@example.com", "100%ada@example.com", "a_da+x@example.com"])
-def test_addresses_that_the_filter_would_misread(work: Bench, email: str) -> None:
+@pytest.mark.parametrize(
+    ("email", "asked"),
+    [
+        ("ada+x@example.com", "ada+x@example.com"),
+        ("a,da@example.com", "da@example.com"),
+        ("100%ada@example.com", "ada@example.com"),
+        ("a_da@example.com", "da@example.com"),
+        ("ad\\a@example.com", "a@example.com"),
+    ],
+)
+def test_addresses_that_the_filter_would_misread(work: Bench, email: str, asked: str) -> None:
     user(work.panel, email="linus@example.com", username="linus")
     row = user(work.panel, email=email)
     assert work.driver.account_ensure(want(email=email)).id == str(row.id)
+    # A comma would be an “or”, a per cent sign or an underscore a wildcard.
+    assert [query["filter[email]"] for query in work.wire.asked if "filter[email]" in query] == [asked]
+
+
+def test_answers_about_another_account_are_not_taken(work: Bench) -> None:
+    work.wire.replace = (b'"external_id":"7"', b'"external_id":"8"')
+    with pytest.raises(Unknown, match="should have the external id “7”"):
+        work.driver.account_ensure(want())
+    work.wire.replace = (b'"id":2,', b'"id":3,')
+    with pytest.raises(Unknown, match="showed 3"):
+        work.driver.account_update("2", want())
+
+
+def test_two_accounts_with_the_same_address_are_for_staff(work: Bench) -> None:
+    for number, email in enumerate(("ada@example.com", "Ada@EXAMPLE.com")):
+        user(work.panel, email=email, username=f"ada{number}")
+    with pytest.raises(AccountHeld, match="Several"):
+        work.driver.account_ensure(want())
 
 
 def test_a_user_name_alone_never_links(work: Bench) -> None:

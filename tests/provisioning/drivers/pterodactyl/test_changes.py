@@ -121,6 +121,14 @@ def test_what_the_product_leaves_open_stays(work: Bench) -> None:
     assert after.limits == {**LIMITS, "memory": 2048}
 
 
+def test_an_answer_about_another_server_proves_nothing(work: Bench) -> None:
+    server = made(work)
+    work.wire.replace = (b'"id":1,', b'"id":2,')
+    with pytest.raises(Unknown, match="another server") as caught:
+        work.apply(ChangeKind.RESIZE, desired(limits={"memory": 2048}), server)
+    assert caught.value.maybe_done
+
+
 def test_null_limits_are_never_sent(work: Bench) -> None:
     made(work)
     work.server().database_limit = work.server().allocation_limit = None
@@ -179,6 +187,8 @@ def test_startup_changes_only_what_the_product_changed(
     # The customer's own edit, which a complete environment must carry along (trap 5).
     work.server().variables["MINECRAFT_VERSION"] = "1.8.8"
     work.server().image = "customer.example.com/java:17"
+    for name, value in before.get("variables", {}).items():
+        work.server().variables[name.upper()] = value
     server = looked(work)
     wanted = desired(runtime=Runtime(**after), runtime_applied=_runtime(**before))
     found = work.apply(ChangeKind.STARTUP, wanted, server)

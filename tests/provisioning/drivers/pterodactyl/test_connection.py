@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -124,9 +123,17 @@ def test_a_closed_port() -> None:
     assert faulty(report) == ["The panel is unreachable."]
 
 
-def test_a_web_page_below_the_address(panel: PanelSandbox) -> None:
-    report = driver_for(f"{panel.url}/admin").test_connection()
-    assert faulty(report) == ["The address answers, but has no Application API."]
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("/api", "The address answers, but has no Application API."),
+        ("/admin", "The address answers, but not as a panel does (404)."),
+    ],
+)
+def test_more_than_the_panels_address(panel: PanelSandbox, path: str, title: str) -> None:
+    report = driver_for(panel.url + path).test_connection()
+    assert faulty(report) == [title]
+    assert "without /admin or /api" in report.findings[0].advice
 
 
 def test_a_private_address_without_its_tick(panel: PanelSandbox) -> None:
@@ -134,24 +141,12 @@ def test_a_private_address_without_its_tick(panel: PanelSandbox) -> None:
     assert faulty(report) == ["The panel's address is not allowed."]
 
 
-def test_a_broken_certificate() -> None:
-    class Untrusted:
-        """A way out that meets an expired certificate."""
+def test_a_broken_certificate(work: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def untrusted(*_args: object, **_options: object) -> Answer:
+        raise HttpError("tls", "certificate has expired.", maybe_processed=False)
 
-        def request(
-            self,
-            method: str,
-            path: str,
-            *,
-            json: object | None = None,
-            params: Mapping[str, str | int] | Sequence[tuple[str, str | int]] | None = None,
-            read_timeout: float | None = None,
-        ) -> Answer:
-            """Never gets through."""
-            raise HttpError("tls", "certificate has expired.", maybe_processed=False)
-
-    driver = PterodactylDriver(PanelConfig("https://panel.example.com"), Untrusted(), Notes())
-    found = next(finding for finding in driver.test_connection().findings if not finding.ok)
+    monkeypatch.setattr(work.wire.client, "request", untrusted)
+    found = next(finding for finding in work.driver.test_connection().findings if not finding.ok)
     assert found.title == "No safe connection."
     assert "expired" in found.advice
 

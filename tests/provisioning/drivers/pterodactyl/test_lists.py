@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
 from provisioning.drivers.errors import DriverError, Unknown
 from provisioning.drivers.types import Account, Observed
+from provisioning.lib.http import Answer
 from provisioning.sandbox.faults import Kind
 from provisioning.sandbox.world import Server, new_uuid
 from tests.provisioning.drivers.pterodactyl.bench import Bench, made, user
@@ -76,17 +78,19 @@ def test_an_overstated_number_of_pages_ends_at_the_first_empty_one(work: Bench) 
     assert work.calls() == 3
 
 
-def test_a_list_that_shrinks_while_it_is_read_is_unknown(work: Bench) -> None:
+def test_a_list_that_shrinks_while_it_is_read_is_unknown(
+    work: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made(work)
     fill(work, 250)
     ask = work.wire.client.request
 
-    def delete_one_after_the_first_page(*args: object, **options: object) -> object:
-        answer = ask(*args, **options)  # type: ignore[arg-type]
+    def delete_one_after_the_first_page(*args: Any, **options: Any) -> Answer:
+        answer = ask(*args, **options)
         work.panel.world.state.servers.pop(5, None)
         return answer
 
-    work.wire.client.request = delete_one_after_the_first_page  # type: ignore[assignment, method-assign]
+    monkeypatch.setattr(work.wire.client, "request", delete_one_after_the_first_page)
     with pytest.raises(Unknown, match="shorter"):
         list(work.driver.servers())
 
