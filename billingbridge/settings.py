@@ -156,7 +156,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEMO
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        else "billingbridge.static.StaticStorage"
     },
 }
 # The demo serves files where they lie: collecting and compressing them would be most of its start.

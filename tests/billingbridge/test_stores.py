@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
 from django.db import models
 
 from billingbridge import stores
 from billingbridge.settings import Q_CLUSTER
+from billingbridge.static import StaticStorage
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RACE = """
@@ -103,3 +105,13 @@ def test_queue_forgets_nothing_and_repeats_nothing() -> None:
 def test_cache_is_redis_where_there_is_one() -> None:
     assert stores.caches("redis://x/0")["default"]["LOCATION"] == "redis://x/0"
     assert stores.caches("")["default"]["OPTIONS"]["MAX_ENTRIES"] >= 10_000
+
+
+def test_static_files_are_gzipped_and_hashed(tmp_path: Path) -> None:
+    storage = StaticStorage(location=str(tmp_path), base_url="/static/")
+    storage.save("base.css", ContentFile(b"body { color: red }\n" * 200))
+    list(storage.post_process({"base.css": (storage, "base.css")}))
+    kinds = {path.suffix for path in tmp_path.iterdir()}
+    assert {".css", ".gz"} <= kinds
+    assert ".br" not in kinds
+    assert storage.url("base.css") != "/static/base.css"
