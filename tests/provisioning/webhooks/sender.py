@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 
 from billingbridge.wsgi import application
 from provisioning.lib import clock
@@ -85,13 +89,27 @@ def send(
     return _call({key: value for key, value in request.items() if value is not None})
 
 
+@contextmanager
+def _connection_kept() -> Iterator[None]:
+    """A request ends with its database connection; the one around a test has to go on."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in signals:
+            signal.connect(close_old_connections)
+
+
 def _call(environ: dict[str, Any]) -> Reply:
     started: dict[str, Any] = {}
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         started.update(status=int(status[:3]), headers=dict(headers))
 
-    response: Any = application(environ, start_response)
-    body = b"".join(response)
-    response.close()
+    with _connection_kept():
+        response: Any = application(environ, start_response)
+        body = b"".join(response)
+        response.close()
     return Reply(started["status"], started["headers"], body)
