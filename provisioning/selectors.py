@@ -154,7 +154,8 @@ def waiting(service: Service, operation: Operation | None) -> Waiting | None:
         return Waiting(
             _waits_for(service, operation),
             operation.waiting_since,
-            operation.next_attempt_at,
+            # What waits for people is looked at again, but no try of ours ends the wait.
+            None if operation.reason in PEOPLE_WAITS else operation.next_attempt_at,
             operation.attempts + 1,
         )
     if operation and operation.outcome == Outcome.OPEN:
@@ -178,7 +179,7 @@ def _waits_for(service: Service, operation: Operation) -> str:
         "rate_budget": f"{panel} (the calls that it allows in a minute are used up)",
         "rate_limited": f"{panel} (asked for silence)",
         "installing": f"the install on {panel}",
-        "product_unmapped": f"a product that is mapped to billing's “{service.billing_product_id}”",
+        "product_unmapped": f"staff to map a product to billing's “{service.billing_product_id}”",
         "brake": f"staff to release the parked deletes of {panel}",
     }
     return known.get(operation.reason) or _own_words(panel, operation)

@@ -135,7 +135,7 @@ class ActionsAdmin(StaffAdmin):
             return HttpResponseRedirect(self.row_url(row))
         title = f"{action.label}: {row}"
         return self.render(
-            request, "action.html", title, action=action, row=row, form=form, back=self.row_url(row)
+            request, "action.html", title, row, action=action, form=form, back=self.row_url(row)
         )
 
     def _perform(self, request: HttpRequest, action: StaffAction, row: Any, form: ActionForm) -> bool:

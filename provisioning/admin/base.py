@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
@@ -14,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
 
 from provisioning.selectors import CAP
 
@@ -41,6 +41,17 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
         return f"{self.ceiling}+" if self.count > self.ceiling else str(self.count)
 
 
+class StaffList(ChangeList):  # type: ignore[misc]
+    """A list whose admin looks up, for the rows of one page only, what their cells need."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Reads the page, then lets the admin attach to it."""
+        super().get_results(request)
+        self.result_list = self.model_admin.attach(self.result_list)
+        # The theme would print the capped number beside the title as if it were the whole.
+        self.full_result_count = self.result_count
+
+
 class StaffAdmin(ModelAdmin):  # type: ignore[misc]
     """The base of every page: capped lists, no full counts, extra pages through `pages`."""
 
@@ -56,6 +67,14 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]
         page = int(opened) if opened.isascii() and opened.isdigit() and len(opened) < 7 else 1
         made.ceiling = max(CAP, (page + PAGES_AHEAD) * self.list_per_page)
         return made
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[StaffList]:
+        """The list that attaches."""
+        return StaffList
+
+    def attach(self, rows: Any) -> Any:
+        """What the cells of one page need beyond the query."""
+        return rows
 
     def pages(self) -> list[tuple[str, str, Callable[..., HttpResponse]]]:
         """Extra pages as (route below the model's address, URL name, view)."""
@@ -78,9 +97,11 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]
             raise PermissionDenied
         return row
 
-    def render(self, request: HttpRequest, template: str, title: str, **context: Any) -> TemplateResponse:
-        """A page inside the theme."""
-        base = {**self.admin_site.each_context(request), "opts": self.opts, "title": title}
+    def render(
+        self, request: HttpRequest, template: str, title: str, row: Any = None, **context: Any
+    ) -> TemplateResponse:
+        """A page inside the theme; `row` is what it is about, for the way back at the top."""
+        base = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "original": row}
         return TemplateResponse(request, f"admin/provisioning/{template}", {**base, **context})
 
     def list_url(self) -> str:
@@ -104,12 +125,3 @@ class ReadOnlyAdmin(StaffAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never: a record that can be deleted proves nothing."""
         return False
-
-
-class AttachingList(ChangeList):
-    """A list whose admin looks up, for the rows of one page only, what their cells need."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        """Reads the page, then lets the admin attach to it."""
-        super().get_results(request)
-        self.result_list = self.model_admin.attach(list(self.result_list))  # type: ignore[attr-defined]

@@ -91,6 +91,7 @@ class VersionInline(TabularInline):  # type: ignore[misc]
     readonly_fields = fields
     ordering = ("-number",)
     verbose_name_plural = "Versions"
+    hide_title = True
 
     @admin.display(description="Windows")
     def windows(self, row: GracePolicyVersion) -> str:

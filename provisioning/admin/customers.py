@@ -50,6 +50,7 @@ class CustomerAdmin(ReadOnlyAdmin):
             request,
             "customer.html",
             row.email,
+            row,
             customer=row,
             services=[(item, selectors.word_of(item)) for item in services.order_by("-id")[:100]],
             accounts=row.accounts.select_related("panel")[:50],

@@ -36,6 +36,12 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
         model = WebhookEndpoint
         fields = ("connection", "name", "scheme", "hmac_header", "networks", "verifies_email", "enabled")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """A list of networks is short."""
+        super().__init__(*args, **kwargs)
+        if "networks" in self.fields:
+            self.fields["networks"].widget.attrs["rows"] = 4
+
     def clean_networks(self) -> str:
         """The list as typed, if it can be read."""
         text: str = self.cleaned_data["networks"]
@@ -122,6 +128,7 @@ class SecretInline(TabularInline):  # type: ignore[misc]
     readonly_fields = fields
     ordering = ("-id",)
     verbose_name_plural = "Secrets"
+    hide_title = True
 
     @admin.display(description="Secret")
     def end_of_it(self, row: EndpointSecret) -> str:
@@ -237,6 +244,7 @@ class WebhookEndpointAdmin(ConfigAdmin):
             request,
             "secret.html",
             f"New secret: {row}",
+            row,
             form=form,
             secret=shown,
             done=done,

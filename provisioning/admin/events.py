@@ -100,6 +100,7 @@ class EventAdmin(ActionsAdmin, ReadOnlyAdmin):
             request,
             "event.html",
             f"Event {row.pk} {row.type}",
+            row,
             event=row,
             payload=payload(bytes(row.body)),
             entries=entries,

@@ -108,6 +108,7 @@ class OperationAdmin(ActionsAdmin, ReadOnlyAdmin):
             request,
             "operation.html",
             f"{row.number} {row.get_kind_display()}",
+            row,
             operation=row,
             actor=actor_words(row.actor_kind, row.actor),
             calls=list(reversed(calls)),

@@ -29,6 +29,7 @@ GROUPS = {
     "runtime": "Egg and runtime",
     "options": "Options",
 }
+NAMES_HELP = "Servers are named by this and billing's service id, for example Server-1001."
 LISTS = (FieldKind.INTEGER_LIST, FieldKind.TEXT_LIST)
 
 
@@ -100,6 +101,8 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Fills the document's fields from the stored one, or with the defaults."""
         super().__init__(*args, **kwargs)
+        if "name_prefix" in self.fields:
+            self.fields["name_prefix"].help_text = NAMES_HELP
         for spec in self.spec.fields:
             section: Mapping[str, Any] = (self.instance.document or {}).get(spec.section) or {}
             value = section.get(spec.name, spec.default)

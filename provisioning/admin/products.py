@@ -141,6 +141,7 @@ class ProductAdmin(ConfigAdmin):
             request,
             "product_preview.html",
             f"What the panel will get: {row}",
+            row,
             product=row,
             payload=payload,
             problem=problem,

@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import SimpleListFilter
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
@@ -17,7 +16,7 @@ from django.urls import reverse
 from provisioning import selectors
 from provisioning.admin import truths
 from provisioning.admin.actions import ActionsAdmin, acting_staff
-from provisioning.admin.base import AttachingList, ReadOnlyAdmin
+from provisioning.admin.base import ReadOnlyAdmin
 from provisioning.admin.service_actions import ACTIONS
 from provisioning.admin.timeline import story
 from provisioning.choices import SuspendReason
@@ -78,11 +77,7 @@ class ServiceAdmin(ActionsAdmin, ReadOnlyAdmin):
         """Services with their word; what one page needs more is attached to that page alone."""
         return selectors.services().defer("registers", "runtime_applied", "failed_payments")
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        """The list that attaches."""
-        return AttachingList
-
-    def attach(self, rows: list[Service]) -> list[Service]:
+    def attach(self, rows: Any) -> list[Service]:
         """The newest operation of each row."""
         return selectors.operations_attach(rows)
 
@@ -140,6 +135,7 @@ class ServiceAdmin(ActionsAdmin, ReadOnlyAdmin):
             request,
             "service.html",
             str(row),
+            row,
             service=row,
             word=selectors.word_of(row),
             situation=selectors.situation(row, newest, clock.now()),
@@ -169,7 +165,7 @@ class ServiceAdmin(ActionsAdmin, ReadOnlyAdmin):
 
         shown = preview(row)
         return self.render(
-            request, "preview.html", f"Plan: {row}", service=row, preview=shown, back=self.row_url(row)
+            request, "preview.html", f"Plan: {row}", row, preview=shown, back=self.row_url(row)
         )
 
     def _apply(self, request: HttpRequest, row: Service) -> bool:
