@@ -116,7 +116,6 @@ def _insert(endpoint: WebhookEndpoint, origin: Origin, *, sender_id: str, **fiel
                 verified_by=origin.verified_by,
                 request_id=audit.request_id(),
                 received_at=now,
-                # Due at once: the sweep finds it even if the queue loses the job.
                 # The signal wakes a worker at once; the sweep looks only for those whose job was lost.
                 next_attempt_at=now + dt.timedelta(seconds=settings.SWEEP_SECONDS),
                 **fields,
