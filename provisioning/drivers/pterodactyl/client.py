@@ -5,7 +5,8 @@ Pages are asked for by number: the panel's own `next` links drop filter and page
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from provisioning.drivers.errors import Unknown
@@ -16,6 +17,8 @@ from provisioning.lib.http import Answer, HttpError, quote_segment
 API = "/api/application"
 LONGEST_CALL = 35.0
 """Seconds. A hung daemon makes the panel answer a create after 30 s (trap 10)."""
+LONGEST_READ = 15.0
+"""Seconds. Reads ask no daemon; a short limit lets the look after a change fit into what is left of a job."""
 
 Attributes = Mapping[str, Any]
 Params = Mapping[str, str | int]
@@ -24,6 +27,16 @@ Params = Mapping[str, str | int]
 def path(*parts: str | int) -> str:
     """The path of a resource, each part quoted: a mark with a slash stays one part."""
     return "/".join([API, *(quote_segment(part) for part in parts)])
+
+
+@contextmanager
+def only_reading() -> Iterator[None]:
+    """A read that fails has changed nothing, even in the middle of a create."""
+    try:
+        yield
+    except Unknown as error:
+        error.maybe_done = False
+        raise
 
 
 class Client:
@@ -35,14 +48,16 @@ class Client:
 
     def answer(self, method: str, where: str, body: object = None, params: Params | None = None) -> Answer:
         """The bare answer, whatever its status. Raises Unreachable, Unknown."""
+        limit = LONGEST_READ if method == "GET" else LONGEST_CALL
         try:
-            return self._transport.request(method, where, json=body, params=params, read_timeout=LONGEST_CALL)
+            return self._transport.request(method, where, json=body, params=params, read_timeout=limit)
         except HttpError as error:
             raise transport_meaning(error) from error
 
     def get(self, kind: str, where: str, params: Params | None = None) -> Attributes:
         """The attributes of one object. Raises NotThere for the panel's own 404."""
-        return attributes_of(_data(self.answer("GET", where, params=params), 200), kind)
+        with only_reading():
+            return attributes_of(_data(self.answer("GET", where, params=params), 200), kind)
 
     def find(self, kind: str, where: str, params: Params | None = None) -> Attributes | None:
         """As `get`, but None for what the panel says is not there."""
@@ -64,21 +79,25 @@ class Client:
 
     def pages(self, kind: str, where: str, params: Params | None = None, *, size: int) -> list[Attributes]:
         """Every object of a list, over all pages. Raises Unknown for a list that is cut or shrinks."""
+        with only_reading():
+            return self._paged(kind, where, params or {}, size)
+
+    def _paged(self, kind: str, where: str, params: Params, size: int) -> list[Attributes]:
         found: list[Attributes] = []
         total, number, last = 0, 1, 1
         while number <= last:
-            answer = self.answer("GET", where, params={**(params or {}), "per_page": size, "page": number})
+            answer = self.answer("GET", where, params={**params, "per_page": size, "page": number})
             data = _data(answer, 200)
             seen, last = _pagination(data)
             if seen < total:
                 # What moved up by one place would be on no page that we read.
-                raise Unknown("A list of the panel became shorter while it was read.", maybe_done=False)
+                raise Unknown("A list of the panel became shorter while it was read.")
             items = _items(data, kind)
             if not items and number < last:
                 break
             found, total, number = found + items, seen, number + 1
         if len({str(item.get("id")) for item in found}) != total:
-            raise Unknown(f"The panel counts {total} entries but showed {len(found)}.", maybe_done=False)
+            raise Unknown(f"The panel counts {total} entries but showed {len(found)}.")
         return found
 
 

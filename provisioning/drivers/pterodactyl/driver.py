@@ -16,7 +16,7 @@ from provisioning.drivers.errors import Conflict, Rejected, Unknown, Unsupported
 from provisioning.drivers.pterodactyl import mapping, reading
 from provisioning.drivers.pterodactyl.accounts import Accounts
 from provisioning.drivers.pterodactyl.allocations import allocation_give_back, allocation_pin
-from provisioning.drivers.pterodactyl.client import LONGEST_CALL, Client, path
+from provisioning.drivers.pterodactyl.client import LONGEST_CALL, Client, only_reading, path
 from provisioning.drivers.pterodactyl.connection import connection_report, key_shape_problem
 from provisioning.drivers.pterodactyl.eggs import Egg, Eggs, sftp_place
 from provisioning.drivers.pterodactyl.failures import NotThere, is_panel_trouble
@@ -101,7 +101,8 @@ class PterodactylDriver(PanelDriver):
 
     def _look(self, where: str) -> Observed | None:
         data = self._client.find("server", where)
-        return None if data is None else reading.server(data)
+        with only_reading():
+            return None if data is None else reading.server(data)
 
     def account_ensure(self, want: AccountWant) -> Account:
         """See accounts.py: POST first, then mark, then whole e-mail. Raises AccountHeld."""

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from provisioning.drivers.errors import Rejected
 from provisioning.drivers.pterodactyl import reading
-from provisioning.drivers.pterodactyl.client import Client, path
+from provisioning.drivers.pterodactyl.client import Client, only_reading, path
 from provisioning.drivers.types import Memory
 
 Answered = TypeVar("Answered")
@@ -28,7 +28,8 @@ class Eggs:
         if data is None:
             self._memory.forget("egg", _key(nest, egg))
             return None
-        found = reading.egg(data)
+        with only_reading():
+            found = reading.egg(data)
         self._memory.store("egg", _key(nest, egg), found)
         return found
 

@@ -10,6 +10,7 @@ from provisioning.drivers.errors import Conflict, DaemonDown, NoCapacity, Reject
 from provisioning.drivers.types import ABSENT, ChangeKind, Observed, Runtime, ServerRef, ServerState
 from provisioning.exceptions import SpecProblem
 from provisioning.sandbox.daemon import Mode
+from provisioning.sandbox.faults import Kind
 from tests.provisioning.drivers.pterodactyl.bench import AUTO, Bench, desired, made, want
 
 
@@ -90,7 +91,13 @@ def test_free_ports_are_read_over_all_pages(work: Bench) -> None:
         rows[number] = type(rows[1])(number, rows[1].created_at, rows[1].updated_at, 1, "192.0.2.9", number)
     work.driver.pin(desired(pinned={}))
     assert len(work.notes.recall("allocations", "1") or []) == 1220
-    assert work.calls() == 3
+    assert [query["filter[server_id]"] for query in work.wire.asked] == [0, 0, 0]
+
+
+def test_a_port_that_the_panel_shows_as_assigned_is_never_chosen(work: Bench) -> None:
+    work.wire.replace = (b'"assigned":false', b'"assigned":true')
+    with pytest.raises(NoCapacity):
+        work.driver.pin(desired(pinned={}))
 
 
 @pytest.mark.req("CAL-42")
@@ -165,6 +172,22 @@ def test_a_variable_that_breaks_its_rule_is_refused_in_words(work: Bench) -> Non
     assert caught.value.fields == ("environment.SERVER_JARFILE",)
     # The egg was fresh: asking again could not help.
     assert work.calls() == 2
+
+
+def test_a_refusal_that_is_not_about_the_egg_is_final(work: Bench) -> None:
+    made(work)
+    with pytest.raises(Rejected, match="limits[.]io"):
+        create(work, mark="test-shop-101", limits={**desired().limits, "io": 5}, pinned={"allocation": 2})
+    assert work.calls() == 1
+
+
+@pytest.mark.parametrize("kind", ["lost", "cut", "wrong_types", "bad_gateway", "error_in_ok"])
+def test_trouble_before_the_post_says_that_nothing_was_made(work: Bench, kind: Kind) -> None:
+    work.driver.account_ensure(want())
+    work.panel.faults.add(kind, method="GET", path="/eggs/")
+    with pytest.raises(Unknown) as caught:
+        create(work)
+    assert not caught.value.maybe_done
 
 
 def test_a_vanished_egg_is_named(work: Bench) -> None:
