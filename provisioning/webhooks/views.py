@@ -1,4 +1,4 @@
-"""The webhook: checks in the order of bar E, keeps the message, answers 202; no 5xx for hostile input (B7)."""
+"""The webhook: checks in the order of bar E, keeps the message, answers 202. Hostile input: no 5xx (B7)."""
 
 from __future__ import annotations
 
