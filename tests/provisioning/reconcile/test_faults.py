@@ -1,0 +1,147 @@
+"""Every fault on every call of a whole life: it waits visibly, goes on by itself, and makes one server."""
+
+from __future__ import annotations
+
+import pytest
+
+from provisioning.choices import LIVE_OUTCOMES, ObservedState, Outcome
+from provisioning.drivers.pterodactyl import client
+from provisioning.lib.http import HttpClient
+from provisioning.models import Operation
+from provisioning.reconcile import transport
+from provisioning.sandbox.faults import Kind
+from tests.bridge import Bridge
+from tests.provisioning.reconcile.trouble import outlast, pass_time
+
+CALLS = (
+    ("POST", r"/users$"),
+    ("GET", r"/servers/external/"),
+    ("GET", r"/nests/"),
+    ("GET", r"/nodes/\d+/allocations"),
+    ("POST", r"/servers$"),
+    ("GET", r"/nodes/\d+$"),
+    ("GET", r"/servers/\d+$"),
+    ("PATCH", r"/build$"),
+    ("POST", r"/suspend$"),
+    ("POST", r"/unsuspend$"),
+    ("DELETE", r"/servers/\d+$"),
+)
+"""Every call that a life makes."""
+
+FAULTS: tuple[tuple[Kind, float], ...] = (
+    ("down", 0),
+    ("rate_limited", 30),
+    ("error", 0),
+    ("bad_gateway", 0),
+    ("cut", 0),
+    ("lost", 0),
+    ("ghost", 10),
+    ("ghost", 400),
+    ("stale", 3600),
+    ("redirect", 0),
+    ("unauthorized", 0),
+    ("forbidden", 0),
+    ("error_in_ok", 0),
+    ("wrong_types", 0),
+    ("huge", 0),
+)
+"""Kind and seconds; a ghost takes effect before or after our own wait for unknown creates."""
+
+
+def everything_fails_once(bridge: Bridge, kind: Kind, seconds: float) -> None:
+    bridge.panel.faults.clear()
+    for method, path in CALLS:
+        bridge.panel.faults.add(kind, method=method, path=path, count=1, seconds=seconds)
+
+
+def settled(bridge: Bridge, stage: str) -> None:
+    outlast(bridge)
+    service, last = bridge.service(), bridge.operation()
+    words = f"{stage}: {last.outcome} {last.reason} {last.detail}"
+    assert service.converged, words
+    assert not Operation.objects.filter(outcome=Outcome.NEEDS_STAFF).exists(), words
+    assert len(bridge.servers()) == (0 if stage == "terminate" else 1), words
+
+
+@pytest.mark.req("T83-40", "CAL-01")
+@pytest.mark.parametrize(("kind", "seconds"), FAULTS, ids=[f"{kind}-{seconds}" for kind, seconds in FAULTS])
+def test_a_whole_life_in_which_every_call_fails_once(bridge: Bridge, kind: Kind, seconds: float) -> None:
+    everything_fails_once(bridge, kind, seconds)
+    bridge.say("subscription.created")
+    settled(bridge, "create")
+    assert bridge.service().observed_state == ObservedState.ACTIVE
+    first = bridge.server().id
+
+    everything_fails_once(bridge, kind, seconds)
+    bridge.say("subscription.updated", product_id="frost-knight")
+    settled(bridge, "resize")
+    assert bridge.server().memory == 4096
+
+    everything_fails_once(bridge, kind, seconds)
+    bridge.say("subscription.updated", product_id="frost-knight", status="suspended")
+    settled(bridge, "suspend")
+    assert bridge.server().status == "suspended"
+
+    everything_fails_once(bridge, kind, seconds)
+    bridge.say("payment.succeeded", product_id="frost-knight")
+    settled(bridge, "unsuspend")
+    assert bridge.server().status is None
+    assert bridge.server().id == first
+
+    bridge.panel.faults.clear()
+    bridge.say("subscription.cancelled", product_id="frost-knight", status="cancelled")
+    everything_fails_once(bridge, kind, seconds)
+    pass_time(bridge, 7 * 86400 + 1)
+    settled(bridge, "terminate")
+
+
+@pytest.mark.req("T83-40")
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("down", "panel_unknown"),
+        ("error", "panel_unknown"),
+        ("rate_limited", "rate_limited"),
+        ("unauthorized", "panel_key"),
+        ("redirect", "panel_unknown"),
+        ("wrong_types", "panel_unknown"),
+    ],
+)
+def test_waiting_is_visible_and_uses_no_attempt_up(bridge: Bridge, kind: Kind, reason: str) -> None:
+    bridge.panel.faults.add(kind, count=None)
+    bridge.say("subscription.created")
+    operation = bridge.operation()
+    assert (operation.outcome, operation.reason) == (Outcome.WAITING, reason)
+    assert operation.detail
+    assert operation.waiting_since is not None
+    for _ in range(10):
+        pass_time(bridge, 901)
+    operation.refresh_from_db()
+    assert operation.outcome in LIVE_OUTCOMES
+    assert operation.attempts == 0
+    assert bridge.servers() == []
+    bridge.panel.faults.clear()
+    outlast(bridge)
+    assert len(bridge.servers()) == 1
+    assert bridge.service().converged
+
+
+def test_a_panel_that_answers_too_late_has_still_made_one_server(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = HttpClient(
+        bridge.panel.url,
+        headers={"Authorization": f"Bearer {bridge.panel.application_key}"},
+        allow_private=True,
+        allow_plain_http=True,
+        connect_timeout=0.2,
+    )
+    monkeypatch.setattr(transport, "_client", lambda *_: impatient)
+    monkeypatch.setattr(client, "LONGEST_CALL", 0.3)
+    bridge.panel.faults.add("slow", method="POST", path=r"/servers$", seconds=0.8)
+    bridge.say("subscription.created")
+    assert bridge.operation().reason == "panel_unknown"
+    assert bridge.service().create_sent_at is not None
+    outlast(bridge)
+    assert len(bridge.servers()) == 1
+    assert bridge.service().created_confirmed_at is not None
