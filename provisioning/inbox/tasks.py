@@ -30,7 +30,7 @@ def process_event(event_id: int) -> None:
     event = _claim(event_id)
     if event is None:
         return
-    with structlog.contextvars.bound_contextvars(request_id=event.request_id, event=event.pk):
+    with structlog.contextvars.bound_contextvars(request_id=event.request_id, event_id=event.pk):
         try:
             if event.attempts > settings.MAX_ATTEMPTS:
                 _give_up(event, "Its worker died each time it was tried")
