@@ -25,7 +25,7 @@ class SiteConfig(AppConfig):
 
 
 def _create_cache_table(*, using: str, **kwargs: Any) -> None:
-    """Make the shared cache's table in its own database, after the first migration of the main one."""
+    """Make the shared cache's table after each migration of the main database, where it is missing."""
     from django.conf import settings
     from django.core.management import call_command
 
