@@ -176,7 +176,7 @@ def test_a_variable_that_breaks_its_rule_is_refused_in_words(work: Bench) -> Non
 
 def test_a_refusal_that_is_not_about_the_egg_is_final(work: Bench) -> None:
     made(work)
-    with pytest.raises(Rejected, match="limits[.]io"):
+    with pytest.raises(Rejected, match=r"limits\.io"):
         create(work, mark="test-shop-101", limits={**desired().limits, "io": 5}, pinned={"allocation": 2})
     assert work.calls() == 1
 
