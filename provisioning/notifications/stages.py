@@ -93,7 +93,7 @@ def stages_due(service: Service, history: Iterable[Told], now: dt.datetime) -> l
     """The mails that the service is owed at `now`, given those written before (newest first)."""
     told = list(history)
     if service.desired_state == DesiredState.ABSENT:
-        due = [_deleted(service)]
+        due = [_deleted(service, told)]
     elif not _present_once(service):
         due = []
     elif service.ended_at and service.ended_at <= now:
@@ -109,9 +109,9 @@ def _iso(at: dt.datetime | None) -> str:
     return at.isoformat() if at else ""
 
 
-def _deleted(service: Service) -> Stage | None:
-    if service.terminated_at is None:
-        return None
+def _deleted(service: Service, told: list[Told]) -> Stage | None:
+    if service.terminated_at is None or not told:
+        return None  # a service that ended before its server was made: its customer never heard of one
     return Stage(DELETED, f"{DELETED}:{service.pk}:{_iso(service.terminated_at)}")
 
 
@@ -172,12 +172,12 @@ def _running(service: Service) -> bool:
 def _ready(service: Service, told: list[Told]) -> Stage | None:
     if service.ready_at is None or not _running(service):
         return None
-    stage = Stage(READY, f"{READY}:{service.pk}:{_iso(service.ready_at)}", _sign_in(service))
-    return None if any(entry.key == stage.key for entry in told) else stage
+    key = f"{READY}:{service.pk}:{_iso(service.ready_at)}"
+    return None if any(entry.key == key for entry in told) else Stage(READY, key, _sign_in(service))
 
 
 def _sign_in(service: Service) -> dict[str, str]:
-    known = service.observed.get("sign_in") or {}
+    known = service.observed.get("sign_in") or {"panel_url": service.panel.url if service.panel else ""}
     return {name: str(known.get(name) or "") for name in SIGN_IN}
 
 

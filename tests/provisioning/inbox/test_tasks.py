@@ -175,13 +175,24 @@ def test_an_early_event_is_applied_once_its_subscription_is_known(
     assert Service.objects.get().tier == "knight"
 
 
-def test_an_event_held_while_its_subscription_became_known(endpoint: WebhookEndpoint) -> None:
-    early_one = worked(stored(endpoint, event="payment.failed", product_id=""))
-    factories.service(product=Product.objects.get(), billing_id="12345")
-    event_came_early(event=early_one, reason="other_email")
-    assert Event.objects.get(pk=early_one.pk).status == "held"
-    event_came_early(event=early_one, reason=early_one.reason)
-    assert Event.objects.get(pk=early_one.pk).status == "received"
+def test_an_event_held_while_its_subscription_became_known(
+    endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tasks.event_close
+
+    def meanwhile(**closing: Any) -> None:
+        factories.service(product=Product.objects.get(), billing_id="12345")
+        real(**closing)
+
+    monkeypatch.setattr(tasks, "event_close", meanwhile)
+    assert worked(stored(endpoint, event="payment.failed", product_id="")).status == "received"
+
+
+def test_an_event_held_for_another_reason_stays_held(endpoint: WebhookEndpoint) -> None:
+    worked(stored(endpoint))
+    event = worked(stored(endpoint, customer_email="eve@example.com"))
+    event_came_early(event=event, reason=event.reason)
+    assert Event.objects.get(pk=event.pk).status == "held"
 
 
 def test_early_events_of_others_stay_held(endpoint: WebhookEndpoint) -> None:

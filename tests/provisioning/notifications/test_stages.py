@@ -34,6 +34,13 @@ def names(stages: list[Stage]) -> list[str]:
     return [stage.template for stage in stages]
 
 
+GONE = {
+    **ENDED,
+    "desired_state": "absent",
+    "terminated_at": NOW,
+    "ready_at": None,
+    "observed_state": "absent",
+}
 TABLE: list[tuple[str, dict[str, Any], list[str]]] = [
     ("runs for the first time", RUNNING, ["ready"]),
     ("made, but its state is not confirmed", {**RUNNING, "observed_state": "unknown"}, []),
@@ -49,7 +56,7 @@ TABLE: list[tuple[str, dict[str, Any], list[str]]] = [
     ("ended", ENDED, ["cancelled"]),
     ("ended while suspended by staff", {**ENDED, "suspend_reasons": ["abuse", "cancelled"]}, ["cancelled"]),
     ("undo window over, not deleted yet", {**ENDED, "desired_state": "absent"}, []),
-    ("deleted", {**ENDED, "desired_state": "absent", "terminated_at": NOW, "ready_at": None}, ["deleted"]),
+    ("ended before it was made", GONE, []),
     ("ordered again after its deletion", {**RUNNING, "terminated_at": NOW - DAY}, ["ready"]),
     ("ordered again, not made yet", {"desired_state": "present", "terminated_at": NOW - DAY}, []),
     ("a server that staff adopted", {"adopted_at": NOW, **ENDED, "ready_at": None}, ["cancelled"]),
@@ -63,6 +70,13 @@ def test_the_state_decides(row: dict[str, Any], expected: list[str]) -> None:
     found = due(row)
     assert names(found) == expected
     assert due(row, *found) == []
+
+
+def test_a_deletion_is_told_to_whom_the_server_was() -> None:
+    told = [due(ENDED)[0], due(RUNNING)[0]]
+    gone = due(GONE, *told)
+    assert names(gone) == ["deleted"]
+    assert due(GONE, *gone, *told) == []
 
 
 @pytest.mark.req("T83-02")
@@ -145,6 +159,13 @@ def test_written_once_and_cheap_afterwards() -> None:
     ) as queries:
         service_notify_due(service=Service.objects.get(pk=made.pk))
     assert len(queries) == 2, "the service itself, and what was written before"
+
+
+@pytest.mark.django_db
+def test_a_ready_mail_without_help_from_the_panel_still_names_it() -> None:
+    service = factories.service(**{**RUNNING, "ready_at": clock.now()})
+    assert service_notify_due(service=service) == 1
+    assert Notification.objects.get().context["panel_url"] == "https://panel.example.com"
 
 
 @pytest.mark.django_db
