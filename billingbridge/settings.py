@@ -274,6 +274,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SITE_SYMBOL": "sync_alt",
     "DASHBOARD_CALLBACK": "provisioning.admin.dashboard.dashboard",
+    "SITE_FAVICONS": [{"rel": "icon", "href": "provisioning.admin.navigation.favicon"}],
     "STYLES": ["provisioning.admin.navigation.stylesheet"],
     "SIDEBAR": {"show_search": False, "navigation": "provisioning.admin.navigation.sidebar"},
 }

@@ -81,7 +81,7 @@ def services_in(rows: QuerySet[Service], word: str) -> QuerySet[Service]:
     """Those of `services()` in that state. The rare word is found through its operations, not by a scan."""
     if word == Word.NEEDS_YOU:
         rows = rows.filter(pk__in=operations_needing_staff().values("service"))
-    return rows.filter(word=word)
+    return rows.filter(Q(("word", word)))
 
 
 def operations_needing_staff() -> QuerySet[Operation]:
@@ -173,9 +173,9 @@ def _waits_for(service: Service, operation: Operation) -> str:
     panel = f"panel “{operation.panel}”" if operation.panel else "the panel"
     gate: PanelGate | None = getattr(operation.panel, "gate", None)
     known = {
-        "panel_unreachable": f"{panel} (does not answer{_since(gate and gate.down_since)})",
+        "panel_unreachable": f"{panel} (does not answer{_since(gate.down_since if gate else None)})",
         "panel_unknown": f"{panel} (its last answer left open what happened; it is looked at again)",
-        "panel_key": f"{panel} (refuses our key{_since(gate and gate.parked_at)})",
+        "panel_key": f"{panel} (refuses our key{_since(gate.parked_at if gate else None)})",
         "rate_budget": f"{panel} (the calls that it allows in a minute are used up)",
         "rate_limited": f"{panel} (asked for silence)",
         "installing": f"the install on {panel}",
@@ -245,6 +245,19 @@ def next_date(service: Service) -> tuple[str, dt.datetime] | None:
     now = clock.now()
     ahead = [(label, at) for label, at in dates if at and at > now]
     return min(ahead, key=lambda pair: pair[1], default=None)
+
+
+DAY = dt.timedelta(hours=24)
+
+
+def suspending(now: dt.datetime) -> Q:
+    """Services that are suspended within a day unless a payment comes."""
+    return Q(suspend_at__gt=now, suspend_at__lte=now + DAY)
+
+
+def deleting(now: dt.datetime) -> Q:
+    """Services whose undo window closes within a day, or has closed already."""
+    return Q(undo_until__lte=now + DAY, terminated_at=None, ended_at__isnull=False)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
     ceiling = CAP
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         """Rows up to the ceiling and one."""
         rows: QuerySet[Model] = self.object_list  # type: ignore[assignment]
         return rows.order_by()[: self.ceiling + 1].count()
@@ -47,7 +47,7 @@ class StaffList(ChangeList):  # type: ignore[misc]
     def get_results(self, request: HttpRequest) -> None:
         """Reads the page, then lets the admin attach to it."""
         super().get_results(request)
-        self.result_list = self.model_admin.attach(self.result_list)
+        self.result_list: Any = self.model_admin.attach(self.result_list)
         # The theme would print the capped number beside the title as if it were the whole.
         self.full_result_count = self.result_count
 

@@ -23,7 +23,7 @@ from provisioning.models import (
     Product,
     WebhookEndpoint,
 )
-from provisioning.templatetags.bb import pretty, when
+from provisioning.templatetags.bb import code, when
 
 FOLLOWED: tuple[tuple[type[Model], tuple[str, ...]], ...] = (
     (Panel, ("api_key",)),
@@ -79,7 +79,7 @@ class ChangeAdmin(ReadOnlyAdmin):
     @admin.display(description="Fields")
     def details(self, row: Any) -> str:
         """Before and after, without secrets."""
-        return pretty(row.changes_dict)
+        return code(row.changes_dict)
 
     @admin.display(description="When", ordering="id")
     def age(self, row: Any) -> str:

@@ -17,7 +17,6 @@ from provisioning.lib import clock
 from provisioning.models import Event, Heartbeat, Operation, Panel, PanelGate, Service
 from provisioning.selectors import Count, capped
 
-DAY = dt.timedelta(hours=24)
 NEWEST = 12
 PANELS = 12
 UNANSWERED = (EventStatus.HELD, EventStatus.REJECTED, EventStatus.FAILED)
@@ -98,16 +97,21 @@ def order_tiles(now: dt.datetime) -> list[Tile]:
     unready = Service.objects.filter(desired_state=DesiredState.PRESENT, ready_at=None)
     oldest = unready.order_by("created_at").values_list("created_at", flat=True).first()
     age = f"oldest {selectors.span((now - oldest).total_seconds())}" if oldest else "none waits"
-    suspending = Service.objects.filter(suspend_at__gt=now, suspend_at__lte=now + DAY)
-    deleting = Service.objects.filter(undo_until__lte=now + DAY, terminated_at=None, ended_at__isnull=False)
+    suspending = Service.objects.filter(selectors.suspending(now))
+    deleting = Service.objects.filter(selectors.deleting(now))
     return [
         Tile("Paid and waiting", str(capped(unready)), age, _services_url("?state=waiting")),
-        Tile("Suspending in 24 h", str(capped(suspending)), "unless a payment comes", _services_url()),
+        Tile(
+            "Suspending in 24 h",
+            str(capped(suspending)),
+            "unless a payment comes",
+            _services_url("?due=suspend"),
+        ),
         Tile(
             "Deleting in 24 h",
             str(capped(deleting)),
             "undo windows that close",
-            _services_url("?state=ending"),
+            _services_url("?due=delete"),
         ),
     ]
 

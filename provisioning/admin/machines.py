@@ -10,8 +10,9 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.admin import ModelAdmin
@@ -26,6 +27,7 @@ from provisioning.models import ApiToken, Heartbeat, Installation
 from provisioning.templatetags.bb import badge, when
 
 TOKEN_DAYS = 365
+OWN_APPS = ("auth", "provisioning", "upsell")
 
 
 class TokenForm(ActionForm):
@@ -263,6 +265,12 @@ class HeartbeatAdmin(ReadOnlyAdmin):
         return when(row.beat_at)
 
 
+def own_rights() -> QuerySet[Permission]:
+    """The rights that staff can be given."""
+    rows = Permission.objects.filter(content_type__app_label__in=OWN_APPS)
+    return rows.select_related("content_type").order_by("content_type__model", "codename")
+
+
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
@@ -274,6 +282,13 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Rights on the project's own tables and on people: those of libraries give nothing here."""
+        if db_field.name == "user_permissions":
+            kwargs["queryset"] = own_rights()
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """People are deactivated: what they did stays under their name."""
@@ -290,3 +305,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     """Sets of rights."""
+
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> Any:
+        """The same rights as a person can be given."""
+        return super().formfield_for_manytomany(db_field, request, **{**kwargs, "queryset": own_rights()})

@@ -45,7 +45,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups of the sidebar, each item only for those who may see its model."""
     dashboard = {"title": "Dashboard", "icon": "space_dashboard", "link": reverse("admin:index")}
-    groups = [{"title": "", "items": [dashboard]}]
+    groups: list[dict[str, Any]] = [{"title": "", "items": [dashboard]}]
     for title, items in GROUPS:
         shown = [_item(*item) for item in items if request.user.has_perm(f"provisioning.view_{item[2]}")]
         if shown:
@@ -58,6 +58,11 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 def _item(title: str, icon: str, model: str) -> dict[str, str]:
     return {"title": title, "icon": icon, "link": reverse(f"admin:provisioning_{model}_changelist")}
+
+
+def favicon(request: HttpRequest) -> str:
+    """The project's mark."""
+    return static("img/mark.svg")
 
 
 def stylesheet(request: HttpRequest) -> str:

@@ -17,7 +17,7 @@ from provisioning.admin.timeline import actor_words
 from provisioning.lib.redact import redact
 from provisioning.lifecycle import staff
 from provisioning.models import AuditEntry, Notification, Operation, PanelCall
-from provisioning.templatetags.bb import badge, pretty, when
+from provisioning.templatetags.bb import badge, code, when
 
 CALLS_SHOWN = 300
 
@@ -155,7 +155,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description="Data")
     def details(self, row: AuditEntry) -> str:
         """What was recorded with it."""
-        return pretty(row.data)
+        return code(row.data)
 
     @admin.display(description="When")
     def age(self, row: AuditEntry) -> str:
@@ -195,7 +195,7 @@ class NotificationAdmin(ReadOnlyAdmin):
     @admin.display(description="Filled in with")
     def details(self, row: Notification) -> str:
         """What the template was filled in with."""
-        return pretty(row.context)
+        return code(row.context)
 
     @admin.display(description="Written")
     def written(self, row: Notification) -> str:

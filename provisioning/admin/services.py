@@ -41,6 +41,23 @@ class WordFilter(SimpleListFilter):
         return selectors.services_in(queryset, self.value() or "") if self.value() else queryset
 
 
+class DueFilter(SimpleListFilter):
+    """What happens within a day by time alone."""
+
+    title = "due within 24 hours"
+    parameter_name = "due"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Suspending and deleting."""
+        return [("suspend", "to be suspended"), ("delete", "to be deleted")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The same services as the dashboard counts."""
+        rules = {"suspend": selectors.suspending, "delete": selectors.deleting}
+        rule = rules.get(self.value() or "")
+        return queryset.filter(rule(clock.now())) if rule else queryset
+
+
 class ReasonFilter(SimpleListFilter):
     """Why suspended."""
 
@@ -55,7 +72,7 @@ class ReasonFilter(SimpleListFilter):
         """Services with that reason. As text, because SQLite has no containment of JSON."""
         if self.value() not in SuspendReason.values:
             return queryset
-        rows = queryset.annotate(reasons_text=Cast("suspend_reasons", TextField()))
+        rows: QuerySet[Any] = queryset.annotate(reasons_text=Cast("suspend_reasons", TextField()))
         return rows.filter(reasons_text__contains=f'"{self.value()}"')
 
 
@@ -64,7 +81,7 @@ class ServiceAdmin(ActionsAdmin, ReadOnlyAdmin):
     """The list and the page of services."""
 
     list_display = ("name", "state", "waits", "customer_email", "product_name", "next_date")
-    list_filter = (WordFilter, "desired_state", "observed_state", "panel", "product", ReasonFilter)
+    list_filter = (WordFilter, DueFilter, "desired_state", "observed_state", "panel", "product", ReasonFilter)
     search_fields = ("=billing_id", "=external_id", "customer__email_folded__startswith", "=server_id")
     search_help_text = "Billing id, external id, e-mail address (its beginning) or server id"
     ordering = ("-id",)

@@ -99,6 +99,11 @@ def pretty(value: Any) -> str:
     return json.dumps(redact_data(value), indent=2, ensure_ascii=False, default=str)
 
 
+def code(value: Any) -> SafeString:
+    """The same as a block of code, for pages whose fields are filled from Python."""
+    return format_html('<pre class="bb-code" tabindex="0">{}</pre>', pretty(value))
+
+
 @register.filter
 def masked(text: object) -> str:
     """Text without secrets."""
