@@ -27,7 +27,8 @@ def _broker_errors() -> tuple[type[Exception], ...]:
 
 def _send(path: str, ident: int) -> None:
     try:
-        async_task(path, ident)
+        # The group carries the request id, so that one id joins webhook, job and panel call (T83-41).
+        async_task(path, ident, group=structlog.contextvars.get_contextvars().get("request_id"))
     except _broker_errors() as error:
         # What caused the job is committed; failing here would fail a request that has succeeded.
         log.warning("queue_unreachable", job=path, ident=ident, error=type(error).__name__)

@@ -9,7 +9,9 @@ from typing import Any
 from provisioning import audit
 from provisioning.choices import AccountState
 from provisioning.desired import server_name
+from provisioning.drivers import registry
 from provisioning.drivers.types import Account, ConnectionReport, Desired, Runtime, Wanted
+from provisioning.exceptions import SpecProblem
 from provisioning.lib.names import fold_email
 from provisioning.models import Customer, Panel, PanelAccount, Product, Service
 from provisioning.reconcile.accounts import account_link, wanted_mark
@@ -37,11 +39,20 @@ def panel_unpark(panel: Panel) -> None:
 
 def check_product(product: Product) -> dict[str, str]:
     """What the panel says against the product, by field path. Raises Unknown if the panel cannot be asked."""
-    return driver_for(product.panel).check_target(product.document)
+    document, problems = _cleaned(product)
+    return problems or driver_for(product.panel).check_target(document)
+
+
+def _cleaned(product: Product) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """The document as its driver's spec reads it, or what is wrong with it."""
+    try:
+        return registry.get(product.panel.driver).spec.clean(product.document), {}
+    except SpecProblem as problem:
+        return {}, problem.problems
 
 
 def preview_payload(product: Product) -> dict[str, Any]:
-    """The exact payload that the panel would get for an example customer."""
+    """The exact payload that the panel would get for an example customer. Raises SpecProblem."""
     example = Service(
         product=product,
         connection=product.connection,
@@ -49,7 +60,9 @@ def preview_payload(product: Product) -> dict[str, Any]:
         customer=Customer(connection=product.connection, email="ada@example.com"),
         external_id=f"example-{product.connection.key}-12345",
     )
-    document = product.document
+    document, problems = _cleaned(product)
+    if problems:
+        raise SpecProblem(problems)
     runtime = document.get("runtime") or {}
     wanted = Desired(
         state=Wanted.PRESENT,

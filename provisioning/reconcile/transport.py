@@ -180,5 +180,8 @@ def driver_for(
 ) -> PanelDriver:
     """The panel's driver, bound to one job."""
     transport = transport or PanelTransport(panel)
-    config = PanelConfig(panel.url.rstrip("/"), panel.language, panel.version)
-    return registry.get(panel.driver)(config, transport, PanelMemories(panel, service))
+    driver = registry.get(panel.driver)
+    config = PanelConfig(
+        panel.url.rstrip("/"), panel.language, panel.version, driver.key_problem(panel.api_key)
+    )
+    return driver(config, transport, PanelMemories(panel, service))
