@@ -17,10 +17,15 @@ from tests import factories
 
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
-RUNNING = {"desired_state": "present", "observed_state": "active", "ready_at": NOW - 30 * DAY}
-SUSPENDED = {**RUNNING, "desired_state": "suspended", "observed_state": "suspended"}
-OVERDUE = {"overdue_since": NOW - 8 * DAY, "warn_at": NOW - 8 * DAY, "suspend_at": NOW - DAY}
-ENDED = {**SUSPENDED, "suspend_reasons": ["cancelled"], "ended_at": NOW - DAY, "undo_until": NOW + 6 * DAY}
+RUNNING: dict[str, Any] = {"desired_state": "present", "observed_state": "active", "ready_at": NOW - 30 * DAY}
+SUSPENDED: dict[str, Any] = {**RUNNING, "desired_state": "suspended", "observed_state": "suspended"}
+OVERDUE: dict[str, Any] = {"overdue_since": NOW - 8 * DAY, "warn_at": NOW - 8 * DAY, "suspend_at": NOW - DAY}
+ENDED: dict[str, Any] = {
+    **SUSPENDED,
+    "suspend_reasons": ["cancelled"],
+    "ended_at": NOW - DAY,
+    "undo_until": NOW + 6 * DAY,
+}
 
 
 def due(row: dict[str, Any], *told: Told | Stage, now: dt.datetime = NOW) -> list[Stage]:

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from provisioning.lib import clock as project_clock
 from provisioning.models import Installation, Notification
-from provisioning.notifications import staff_notify
+from provisioning.notifications import staff_notify, tasks
 from provisioning.notifications.tasks import notification_sweep, passing_trouble, send_notification
 from provisioning.notifications.writers import notification_write
 
@@ -73,16 +73,18 @@ def test_a_mail_in_another_workers_hands_is_left_alone(
     assert len(mailoutbox) == 1
 
 
+@pytest.mark.parametrize("moment", ["_held", "_deliver"], ids=["before the claim", "after the claim"])
 def test_two_workers_at_once_send_one(
-    monkeypatch: pytest.MonkeyPatch, mailoutbox: list[EmailMultiAlternatives]
+    monkeypatch: pytest.MonkeyPatch, mailoutbox: list[EmailMultiAlternatives], moment: str
 ) -> None:
-    row, real = written(), EmailMultiAlternatives.send
+    row, real = written(), getattr(tasks, moment)
 
-    def meanwhile(self: EmailMultiAlternatives, fail_silently: bool = False) -> int:
+    def meanwhile(mine: Notification) -> Any:
+        monkeypatch.setattr(tasks, moment, real)
         send_notification(row.pk)
-        return real(self, fail_silently)
+        return real(mine)
 
-    monkeypatch.setattr(EmailMultiAlternatives, "send", meanwhile)
+    monkeypatch.setattr(tasks, moment, meanwhile)
     send_notification(row.pk)
     assert len(mailoutbox) == 1
 
