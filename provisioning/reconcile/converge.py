@@ -281,6 +281,7 @@ class Converge:
         return self.carry_out(self.desired(), look)
 
     def _run_absent(self) -> Look:
+        guard.brake_wait(service=self.service, operation=self.operation, panel=self.panel)
         if not self.service.server_id:
             if self.service.create_sent_at is None:
                 return Absent.ABSENT
@@ -332,7 +333,7 @@ class Converge:
         )
 
     def forget_look(self) -> None:
-        """Drops the stored look, so that the next step rests on a fresh one; what the ready mail said stays."""
+        """Drops the stored look: the next step rests on a fresh one. What the ready mail said stays."""
         kept = {name: value for name, value in self.service.observed.items() if name == "sign_in"}
         self.remember_columns(observed=kept)
 

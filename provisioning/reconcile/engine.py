@@ -279,7 +279,7 @@ def _seconds_to_wait(operation: Operation, error: BillingBridgeError) -> float |
 
 
 def _patience(operation: Operation, error: BillingBridgeError, least: float) -> float:
-    """Waits longer the longer it has waited for the same, with jitter, so that a panel is not met by a crowd."""
+    """Waits longer the longer it has waited for the same, with jitter, so that no crowd meets a panel."""
     since = operation.waiting_since if operation.reason == error.reason else None
     waited = (clock.now() - since).total_seconds() if since else 0
     ceiling = min(settings.BACKOFF_CAP, max(least, waited / 2))

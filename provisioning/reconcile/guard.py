@@ -126,12 +126,11 @@ def _take_room(service: Service, panel: Panel) -> Proof:
     """The fourth proof, taken in one transaction, so that two workers cannot share one place."""
     with transaction.atomic():
         PanelGate.objects.select_for_update().get_or_create(panel=panel)
-        # A grant that was taken for a delete which did not come through is used, not taken again.
-        known = DeleteGrant.objects.filter(panel=panel, service=service, at__gt=clock.now() - DAY)
+        known = _grant_of(service, panel)
         status = brake_status(panel)
-        if not known.exists() and not status.room:
+        if not known and not status.room:
             return Proof("mass brake", False, _brake_words(panel, status))
-        if not known.exists():
+        if not known:
             DeleteGrant.objects.create(panel=panel, service=service, at=clock.now())
     return Proof(
         "mass brake",
@@ -139,6 +138,24 @@ def _take_room(service: Service, panel: Panel) -> Proof:
         f"{status.hour_used} of {status.hour_limit} in the hour and {status.day_used} of {status.day_limit} "
         "in the day were used.",
     )
+
+
+def brake_wait(*, service: Service, operation: Operation, panel: Panel) -> None:
+    """Keeps a parked delete parked without asking the panel. Raises PanelWaiting while there is no room.
+
+    Nothing is allowed here: `delete_allow` judges all proofs afresh.
+    """
+    if operation.reason != "brake" or _grant_of(service, panel):
+        return
+    status = brake_status(panel)
+    if not status.room:
+        raise PanelWaiting(_brake_words(panel, status), reason="brake", seconds=BRAKE_WAIT)
+
+
+def _grant_of(service: Service, panel: Panel) -> bool:
+    """Whether room was taken today for a delete that did not come through: it is used again."""
+    rows = DeleteGrant.objects.filter(panel=panel, service=service, at__gt=clock.now() - DAY)
+    return rows.exists()
 
 
 def _brake_words(panel: Panel, status: BrakeStatus) -> str:

@@ -19,7 +19,7 @@ NOTHING = "none"
 
 @dataclass(frozen=True)
 class Preview:
-    """What would be done now: `+ − ~` lines, a checksum over all of it, and a problem in words if any."""
+    """What would be done now: `+ - ~` lines, a checksum over all of it, and a problem in words if any."""
 
     lines: list[str] = field(default_factory=list)
     checksum: str = NOTHING
