@@ -1,4 +1,4 @@
-"""A worker killed before every single step of every kind of operation: one server, converged, nothing lost."""
+"""A worker killed before every step of every kind of operation: one server, converged, nothing lost."""
 
 from __future__ import annotations
 

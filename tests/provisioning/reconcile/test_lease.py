@@ -14,6 +14,7 @@ from provisioning.models import Operation, Service
 from provisioning.reconcile.engine import service_reconcile
 from provisioning.reconcile.lease import Lease, lease_claim
 from provisioning.reconcile.schedules import sweep_all
+from provisioning.reconcile.transport import PanelTransport
 from tests import factories
 from tests.bridge import Bridge
 from tests.provisioning.reconcile.trouble import freezing, outlast
@@ -156,6 +157,18 @@ def test_a_change_that_comes_during_a_pass_is_worked_on_at_once(bridge: Bridge) 
         bridge.say("subscription.updated", product_id="frost-knight")
     assert bridge.server().status == "suspended"
     assert bridge.service().converged
+
+
+def test_a_call_that_changes_the_panel_is_not_sent_without_the_lease(bridge: Bridge) -> None:
+    service = bridge.buy()
+    transport = PanelTransport(bridge.row, lease=claimed(service))
+    path = f"/api/application/servers/{service.server_id}"
+    clock.shift(settings.LEASE_SECONDS + 1)
+    bridge.panel.calls.clear()
+    assert transport.request("GET", path).status == 200
+    with pytest.raises(LeaseLost):
+        transport.request("POST", f"{path}/suspend")
+    assert bridge.panel.calls.count("POST") == 0
 
 
 def test_the_sweep_leaves_a_leased_service_alone(bridge: Bridge) -> None:

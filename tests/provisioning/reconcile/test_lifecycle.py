@@ -31,7 +31,9 @@ def test_a_paid_order_becomes_a_server(bridge: Bridge) -> None:
 @pytest.mark.req("CAL-05")
 def test_a_create_for_a_new_customer_takes_three_calls(bridge: Bridge) -> None:
     bridge.buy(customer_id="7")
-    bridge.say("subscription.created", subscription_id="12346", customer_id="8", customer_email="grace@example.com")
+    bridge.say(
+        "subscription.created", subscription_id="12346", customer_id="8", customer_email="grace@example.com"
+    )
     operation = bridge.operation()
     # The egg and the free allocations are remembered from the first order.
     assert calls_of(operation)[:3] == [
@@ -68,6 +70,7 @@ def test_an_unpaid_service_is_suspended_after_its_grace_and_runs_again_when_paid
     bridge.say("payment.failed")
     service = bridge.service()
     assert service.desired_state == DesiredState.PRESENT
+    assert service.overdue_since is not None
     assert service.suspend_at == service.overdue_since + dt.timedelta(days=7)
     bridge.wait(days=6)
     assert bridge.server().status is None

@@ -1,4 +1,4 @@
-"""What goes wrong: a process that dies at a chosen step, a worker that freezes in a call, hours of waiting."""
+"""What goes wrong: a process that dies at a chosen step, a worker that freezes, hours of waiting."""
 
 from __future__ import annotations
 
