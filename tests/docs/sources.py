@@ -92,4 +92,4 @@ def anchor(heading: str) -> str:
 def links(text: str) -> list[str]:
     """Where the links and pictures of a document lead; code holds none."""
     prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", text, flags=re.MULTILINE | re.DOTALL)
-    return re.findall(r"\]\(([^()\s]+)\)", prose)
+    return re.findall(r"\]\(([^()\s]+)\)", prose) + re.findall(r"<img src=\"([^\"]+)\"", prose)
