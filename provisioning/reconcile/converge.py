@@ -95,7 +95,9 @@ class Converge:
                 # Look again (DESIGN rule 2): a server that is gone would be asked for by its old id for ever.
                 self.forget_look()
                 raise
-        return self.carry_out(wanted, self.fresh_look())
+        look = self.fresh_look()
+        # Computed after the look, which may have taken an adopted server's own mark over.
+        return self.carry_out(self.desired(), look)
 
     def _stored_look(self) -> Observed | None:
         """The last look, where a change may rest on it: settled, recognised, and safe to repeat."""
