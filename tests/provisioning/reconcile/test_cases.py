@@ -1,0 +1,420 @@
+"""What can be wrong with a server, an order or a panel: refused in words, or waited for, and then gone on."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_django.fixtures import SettingsWrapper
+
+from provisioning.choices import ObservedState, Outcome, SuspendReason
+from provisioning.lifecycle.billing import services_link_product
+from provisioning.lifecycle.staff import (
+    service_recreate,
+    service_relink,
+    service_retry,
+    service_suspend,
+    service_unsuspend,
+)
+from provisioning.models import AllocationHold, Installation, Notification, Operation, Product, Service
+from tests import factories
+from tests.bridge import Bridge, document
+from tests.provisioning.reconcile.trouble import outlast, pass_time
+
+
+def ended(bridge: Bridge) -> tuple[str, str, str]:
+    """Outcome, reason and words of the newest operation."""
+    operation = bridge.operation()
+    return operation.outcome, operation.reason, operation.detail
+
+
+def refused(bridge: Bridge, reason: str, words: str) -> None:
+    outlast(bridge)
+    outcome, shown, detail = ended(bridge)
+    assert (outcome, shown) == (Outcome.NEEDS_STAFF, reason), detail
+    assert words in detail
+    assert Notification.objects.filter(key=f"needs_staff:{bridge.operation().pk}").count() == 1
+
+
+def waits(bridge: Bridge, reason: str, words: str) -> None:
+    outcome, shown, detail = ended(bridge)
+    assert (outcome, shown) == (Outcome.WAITING, reason), detail
+    assert words in detail
+
+
+def another_customers_server(bridge: Bridge, mark: str | None) -> int:
+    """A server that somebody made by hand for Grace."""
+    bridge.buy(subscription_id="grace", customer_email="grace@example.com")
+    server = bridge.server()
+    server.external_id = mark
+    Service.objects.filter(billing_id="grace").delete()
+    return server.id
+
+
+# --- servers that are there, gone, or somebody else's ---------------------------------------------------
+
+
+def forget_server(bridge: Bridge) -> Service:
+    """Our database lost what it knew of the server, as after a restore."""
+    Service.objects.all().delete()
+    bridge.say("subscription.created")
+    return bridge.service()
+
+
+@pytest.mark.req("CAL-07")
+def test_a_server_that_is_there_already_is_relinked_by_staff(bridge: Bridge) -> None:
+    bridge.buy()
+    server = bridge.server()
+    service = forget_server(bridge)
+    refused(bridge, "server_exists", f"Server {server.id} on panel")
+    service_relink(service=service, server_id=str(server.id))
+    outlast(bridge)
+    assert bridge.service().converged
+    assert bridge.service().server_id == str(server.id) == str(bridge.server().id)
+    assert bridge.panel.calls.count("POST", r"/servers$") == 1
+
+
+@pytest.mark.req("CAL-07", "CAL-04")
+def test_an_adopted_server_can_be_deleted_when_its_service_ends(bridge: Bridge) -> None:
+    test_a_server_that_is_there_already_is_relinked_by_staff(bridge)
+    bridge.say("subscription.cancelled", status="cancelled")
+    bridge.wait(days=8)
+    assert bridge.servers() == []
+    assert "Adopted by staff" in bridge.operation().proofs[0]["words"]
+
+
+@pytest.mark.req("CAL-07")
+@pytest.mark.parametrize("mark", ["12345", None], ids=["bare mark of billing's extension", "no mark"])
+def test_staff_adopt_a_server_of_the_same_customer(bridge: Bridge, mark: str | None) -> None:
+    bridge.buy()
+    bridge.server().external_id = mark
+    service = forget_server(bridge)
+    service_relink(service=service, server_id=str(bridge.server().id))
+    outlast(bridge)
+    service = bridge.service()
+    assert service.converged, ended(bridge)
+    kept = mark or "test-shop-12345"
+    assert (service.external_id, bridge.server().external_id) == (kept, kept)
+
+
+@pytest.mark.parametrize("state", ["present", "suspended"])
+@pytest.mark.parametrize("mark", ["12345", None])
+def test_a_strangers_server_is_never_adopted(bridge: Bridge, mark: str | None, state: str) -> None:
+    number = another_customers_server(bridge, mark)
+    bridge.say("subscription.created", status="pending")
+    service = bridge.service()
+    if state == "suspended":
+        service_suspend(service=service, reason=SuspendReason.ABUSE)
+    service_relink(service=service, server_id=str(number))
+    bridge.say("subscription.updated")
+    refused(bridge, "wrong_owner", "Nothing was touched")
+    assert bridge.service().external_id == "test-shop-12345"
+    assert bridge.server().external_id == mark
+    assert bridge.server().status is None
+
+
+def test_a_server_with_another_mark_is_never_adopted(bridge: Bridge) -> None:
+    bridge.buy()
+    bridge.server().external_id = "other-shop-9"
+    service = forget_server(bridge)
+    service_relink(service=service, server_id=str(bridge.server().id))
+    refused(bridge, "wrong_mark", "other-shop-9")
+    assert bridge.server().external_id == "other-shop-9"
+
+
+def test_a_server_that_lost_its_mark_is_not_touched(bridge: Bridge) -> None:
+    bridge.buy()
+    bridge.server().external_id = "other-shop-9"
+    bridge.say("subscription.updated", product_id="frost-knight", status="suspended")
+    refused(bridge, "wrong_mark", "Nothing was touched")
+
+
+def test_a_server_that_was_given_to_somebody_else_is_not_touched(bridge: Bridge) -> None:
+    bridge.buy()
+    bridge.server().owner_id = 1
+    Service.objects.update(observed={})
+    bridge.say("subscription.updated", product_id="frost-knight")
+    refused(bridge, "wrong_owner", "belongs to panel user 1, not to 2")
+    assert bridge.server().memory == 1024
+
+
+def test_our_mark_on_a_second_server_stops_everything(bridge: Bridge) -> None:
+    service = bridge.buy()
+    server = bridge.panel.state.servers.pop(int(service.server_id))
+    server.id = 77
+    bridge.panel.state.servers[77] = server
+    bridge.say("subscription.updated", product_id="frost-knight")
+    refused(bridge, "two_servers", "Neither was touched")
+
+
+@pytest.mark.parametrize("change", ["frost-knight", "suspend"])
+def test_a_server_that_is_gone_is_not_replaced_until_staff_say_so(bridge: Bridge, change: str) -> None:
+    service = bridge.buy()
+    pass_time(bridge, 600)
+    bridge.panel.state.servers.clear()
+    if change == "suspend":
+        service_suspend(service=service, reason=SuspendReason.ABUSE)
+    else:
+        bridge.say("subscription.updated", product_id=change)
+    refused(bridge, "server_missing", "is gone from panel")
+    assert bridge.servers() == []
+    if change == "suspend":
+        service_unsuspend(service=bridge.service())
+    service_recreate(service=bridge.service())
+    outlast(bridge)
+    assert bridge.server().external_id == service.external_id
+    assert bridge.service().converged
+
+
+def test_a_server_that_vanishes_between_a_change_and_its_proof_is_missed(bridge: Bridge) -> None:
+    service = bridge.buy()
+    pass_time(bridge, 600)
+    real = bridge.panel.panel.handle
+
+    def vanish(request: object, state: object = None) -> object:
+        answer = real(request, state)  # type: ignore[arg-type]
+        if str(getattr(request, "path", "")).endswith("/suspend"):
+            bridge.panel.world.state.servers.clear()
+        return answer
+
+    bridge.panel.panel.handle = vanish  # type: ignore[assignment,method-assign]
+    service_suspend(service=service, reason=SuspendReason.ABUSE)
+    refused(bridge, "server_missing", "is gone from panel")
+
+
+def test_deleted_by_hand_counts_as_deleted(bridge: Bridge) -> None:
+    bridge.buy()
+    bridge.say("subscription.cancelled", status="cancelled")
+    bridge.panel.state.servers.clear()
+    bridge.wait(days=8)
+    assert bridge.service().observed_state == ObservedState.ABSENT
+    assert bridge.service().terminated_at is not None
+    assert bridge.panel.calls.count("DELETE") == 0
+
+
+# --- orders that cannot be carried out now --------------------------------------------------------------
+
+
+def test_an_unmapped_product_waits_and_goes_on_once_mapped(bridge: Bridge) -> None:
+    bridge.say("subscription.created", product_id="storm-giant")
+    waits(bridge, "product_unmapped", "storm-giant")
+    product = factories.product(
+        connection=bridge.endpoint.connection,
+        panel=bridge.row,
+        billing_product_id="storm-giant",
+        document=document(memory=512),
+    )
+    services_link_product(product=product)
+    outlast(bridge)
+    assert bridge.server().memory == 512
+
+
+@pytest.mark.req("CAL-02")
+@pytest.mark.parametrize("product", ["storm-giant", "elsewhere"])
+def test_an_unpaid_service_is_suspended_and_ended_whatever_its_product(bridge: Bridge, product: str) -> None:
+    """Neither an unmapped product nor one of another panel keeps an unpaid server running."""
+    bridge.buy()
+    elsewhere(bridge)
+    bridge.say("subscription.updated", product_id=product, status="suspended")
+    outlast(bridge)
+    assert bridge.server().status == "suspended", ended(bridge)
+    assert bridge.server().memory == 1024
+    bridge.say("subscription.cancelled", product_id=product, status="cancelled")
+    bridge.wait(days=8)
+    assert bridge.servers() == []
+
+
+def elsewhere(bridge: Bridge) -> Product:
+    row = factories.panel(url=bridge.panel.url, api_key=bridge.panel.application_key)
+    return factories.product(
+        connection=bridge.endpoint.connection,
+        panel=row,
+        billing_product_id="elsewhere",
+        document=document(memory=2048),
+    )
+
+
+def test_a_product_on_another_panel_moves_nothing(bridge: Bridge) -> None:
+    bridge.buy()
+    elsewhere(bridge)
+    bridge.say("subscription.updated", product_id="elsewhere")
+    refused(bridge, "other_panel", "Nothing was moved")
+    bridge.say("subscription.updated")
+    outlast(bridge)
+    assert bridge.service().converged
+
+
+def test_a_product_changed_before_the_create_leaves_no_port_behind(bridge: Bridge) -> None:
+    """The allocation pinned on node 1 is not used on node 2."""
+    other = factories.product(
+        connection=bridge.endpoint.connection,
+        panel=bridge.row,
+        billing_product_id="node-two",
+        document=document(node=2),
+    )
+    bridge.panel.faults.add("error", method="POST", path=r"/servers$")
+    bridge.say("subscription.created")
+    assert bridge.service().pinned
+    bridge.say("subscription.updated", product_id=other.billing_product_id)
+    outlast(bridge)
+    assert bridge.server().node_id == 2
+    holds = AllocationHold.objects.values_list("allocation", flat=True)
+    assert list(holds) == [str(bridge.server().allocation_id)]
+
+
+def test_a_retired_panel_takes_no_new_server_but_keeps_the_old_ones(bridge: Bridge) -> None:
+    bridge.buy()
+    bridge.row.retired = True
+    bridge.row.save()
+    bridge.say("subscription.updated", product_id="frost-knight")
+    assert bridge.server().memory == 4096
+    bridge.say("subscription.created", subscription_id="2")
+    refused(bridge, "panel_retired", "takes no new servers")
+
+
+def test_a_full_node_waits_and_goes_on_when_room_comes(bridge: Bridge) -> None:
+    for allocation in bridge.panel.state.allocations.values():
+        allocation.server_id = allocation.server_id or 999
+    bridge.say("subscription.created")
+    waits(bridge, "no_capacity", "no free allocation")
+    operation = bridge.operation()
+    assert Notification.objects.filter(key=f"waiting:{operation.pk}:no_capacity").count() == 1
+    pass_time(bridge, 3600)
+    pass_time(bridge, 3600)
+    bridge.panel.state.allocations[7].server_id = None
+    outlast(bridge)
+    assert bridge.server().allocation_id == 7
+    assert Notification.objects.filter(template="waiting").count() == 1
+
+
+def test_an_allocation_taken_meanwhile_gives_way_to_the_next(bridge: Bridge) -> None:
+    bridge.buy()
+    free = [row for row in bridge.panel.state.allocations.values() if row.server_id is None]
+    free[0].server_id = 999
+    bridge.say("subscription.created", subscription_id="2")
+    outlast(bridge)
+    assert bridge.panel.state.servers[2].allocation_id == free[1].id
+    assert bridge.service("2").converged
+
+
+def test_our_own_late_create_on_a_panel_without_unique_marks_is_recognised(bridge: Bridge) -> None:
+    """The panel makes the server long after its answer was lost: the pinned allocation is the wall."""
+    bridge.panel.world.settings.unique_external_ids = False
+    bridge.panel.faults.add("ghost", method="POST", path=r"/servers$", seconds=100)
+    bridge.panel.faults.add("stale", method="GET", path=r"/servers/external/", count=4, seconds=3600)
+    bridge.say("subscription.created")
+    outlast(bridge)
+    assert len(bridge.servers()) == 1
+    assert bridge.service().created_confirmed_at is not None
+
+
+@pytest.mark.req("CAL-30")
+def test_a_variable_that_breaks_its_rule_is_told_in_the_panels_own_words(bridge: Bridge) -> None:
+    bridge.product.document["runtime"] = {"variables": {"SERVER_JARFILE": "not a jar!"}}
+    bridge.product.save()
+    bridge.say("subscription.created")
+    refused(bridge, "panel_rejected", "Server Jar File variable")
+    bridge.product.document["runtime"] = {}
+    bridge.product.save()
+    service_retry(service=bridge.service())
+    outlast(bridge)
+    assert bridge.service().converged
+
+
+# --- installs -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_install_ends(bridge: Bridge) -> None:
+    bridge.panel.world.settings.installs.outcome = "never"
+
+
+def test_an_install_that_fails_once_is_tried_once_more(bridge: Bridge) -> None:
+    bridge.panel.world.settings.installs.outcome = "fail"
+    bridge.say("subscription.created")
+    bridge.panel.settle()
+    bridge.panel.world.settings.installs.outcome = "success"
+    outlast(bridge)
+    assert bridge.panel.calls.count("POST", "reinstall") == 1
+    assert bridge.service().observed_state == ObservedState.ACTIVE
+    assert bridge.service().ready_at is not None
+
+
+def test_an_install_that_fails_twice_needs_staff(bridge: Bridge) -> None:
+    bridge.panel.world.settings.installs.outcome = "fail"
+    bridge.say("subscription.created")
+    refused(bridge, "install_failed", "install failed, twice")
+    assert bridge.panel.calls.count("POST", "reinstall") == 1
+    assert bridge.service().ready_at is None
+
+
+def test_an_install_that_never_ends_is_told(bridge: Bridge, no_install_ends: None) -> None:
+    bridge.say("subscription.created")
+    waits(bridge, "installing", "installs the server")
+    for _ in range(29):
+        pass_time(bridge, 60)
+    waits(bridge, "installing", "installs the server")
+    pass_time(bridge, 120)
+    refused(bridge, "install_stuck", "has not ended for a long time")
+
+
+def test_the_install_timeout_runs_on_the_projects_clock(bridge: Bridge, no_install_ends: None) -> None:
+    pass_time(bridge, 86400)
+    bridge.say("subscription.created")
+    pass_time(bridge, 60)
+    waits(bridge, "installing", "installs the server")
+
+
+def test_who_does_not_pay_waits_for_the_install_and_abuse_does_not(
+    bridge: Bridge, no_install_ends: None
+) -> None:
+    bridge.say("subscription.created")
+    bridge.say("subscription.updated", status="suspended")
+    waits(bridge, "installing", "installs the server")
+    assert bridge.server().status == "installing"
+    service_suspend(service=bridge.service(), reason=SuspendReason.ABUSE)
+    outlast(bridge)
+    assert bridge.server().status == "suspended"
+
+
+# --- looking only ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("why", ["setting", "panel", "installation", "copy", "none"])
+def test_observe_only_looks_and_writes_nothing(bridge: Bridge, why: str, settings: SettingsWrapper) -> None:
+    words = {
+        "setting": "OBSERVE_ONLY",
+        "panel": "observe only",
+        "installation": "observe only",
+        "copy": "another installation",
+        "none": "another installation",
+    }[why]
+    bridge.buy()
+    bridge.panel.calls.clear()
+    rows = Installation.objects.all()
+    if why == "setting":
+        settings.OBSERVE_ONLY = True
+    elif why == "panel":
+        bridge.row.observe_only = True
+        bridge.row.save()
+    elif why == "installation":
+        rows.update(observe_only=True)
+    elif why == "copy":
+        settings.INSTALLATION_ID = "copy"
+    else:
+        rows.delete()
+    bridge.say("subscription.updated", product_id="frost-knight", status="suspended")
+    bridge.say("subscription.created", subscription_id="2")
+    waits(bridge, "observe_only", words)
+    assert bridge.panel.calls.count("POST|PATCH|DELETE|PUT") == 0
+    assert bridge.server().status is None
+
+
+def test_after_observe_only_everything_goes_on(bridge: Bridge) -> None:
+    bridge.row.observe_only = True
+    bridge.row.save()
+    bridge.say("subscription.created")
+    assert bridge.panel.calls.count("POST") == 0
+    bridge.row.observe_only = False
+    bridge.row.save()
+    outlast(bridge)
+    assert len(bridge.servers()) == 1
+    assert Operation.objects.get().outcome == Outcome.SUCCEEDED
