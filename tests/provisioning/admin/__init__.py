@@ -1,0 +1,1 @@
+"""Staff's pages, as staff's browsers see them."""
