@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from pytest_django.fixtures import SettingsWrapper
 
 from provisioning.choices import ObservedState, Outcome, SuspendReason
 from provisioning.lifecycle.billing import services_link_product
@@ -379,7 +380,7 @@ def test_who_does_not_pay_waits_for_the_install_and_abuse_does_not(
 
 
 @pytest.mark.parametrize("why", ["setting", "panel", "installation", "copy", "none"])
-def test_observe_only_looks_and_writes_nothing(bridge: Bridge, why: str, settings: SettingsWrapper) -> None:
+def test_observe_only_looks_and_writes_nothing(bridge: Bridge, why: str, settings: Any) -> None:
     words = {
         "setting": "OBSERVE_ONLY",
         "panel": "observe only",
