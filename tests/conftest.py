@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import structlog
 from django.db import connection
 from django.utils.module_loading import import_string
 
@@ -58,6 +59,12 @@ def clock() -> Iterator[ModuleType]:
     project_clock.reset()
     yield project_clock
     project_clock.reset()
+
+
+@pytest.fixture(autouse=True)
+def _no_request_id() -> None:
+    """No test inherits the request id that another one's request has left in this thread."""
+    structlog.contextvars.clear_contextvars()
 
 
 class Jobs:
