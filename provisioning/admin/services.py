@@ -23,6 +23,7 @@ from provisioning.choices import SuspendReason
 from provisioning.exceptions import BillingBridgeError
 from provisioning.lib import clock
 from provisioning.models import Service
+from provisioning.reconcile.preview import apply_reviewed, preview
 from provisioning.templatetags.bb import badge
 
 
@@ -178,16 +179,12 @@ class ServiceAdmin(ActionsAdmin, ReadOnlyAdmin):
             raise PermissionDenied
         if request.method == "POST" and self._apply(request, row):
             return HttpResponseRedirect(self.row_url(row))
-        from provisioning.reconcile.preview import preview
-
         shown = preview(row)
         return self.render(
             request, "preview.html", f"Plan: {row}", row, preview=shown, back=self.row_url(row)
         )
 
     def _apply(self, request: HttpRequest, row: Service) -> bool:
-        from provisioning.reconcile.preview import apply_reviewed
-
         form = ChecksumForm(request.POST)
         if not form.is_valid():
             messages.error(request, "This plan has no checksum. Look at it again, then apply it.")
