@@ -52,7 +52,9 @@ def _copy(row: Product, data: Cleaned, request: HttpRequest) -> str:
 
 
 def _linked(count: int) -> str:
-    return f"{count} waiting order{'s' if count > 1 else ''} go on now." if count else ""
+    if not count:
+        return ""
+    return "1 waiting order goes on now." if count == 1 else f"{count} waiting orders go on now."
 
 
 @admin.register(Product)
