@@ -240,7 +240,7 @@ class WebhookEndpointAdmin(ConfigAdmin):
     def _secret_page(
         self, request: HttpRequest, row: WebhookEndpoint, form: SecretForm, shown: str, *, done: bool
     ) -> HttpResponse:
-        answer = self.render(
+        return self.render(
             request,
             "secret.html",
             f"New secret: {row}",
@@ -252,5 +252,3 @@ class WebhookEndpointAdmin(ConfigAdmin):
             lead="The secret by which the sender signs. It is shown once, when it is made, and never again.",
             back=self.row_url(row),
         )
-        answer["Cache-Control"] = "no-store"
-        return answer

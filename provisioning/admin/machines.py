@@ -117,7 +117,7 @@ class ApiTokenAdmin(ActionsAdmin, ReadOnlyAdmin):
             raise PermissionDenied
         form = TokenForm(request.POST if request.method == "POST" else None, row=None)
         shown = self._make(request, form) if request.method == "POST" and form.is_valid() else ""
-        answer = self.render(
+        return self.render(
             request,
             "secret.html",
             "New API token",
@@ -128,8 +128,6 @@ class ApiTokenAdmin(ActionsAdmin, ReadOnlyAdmin):
             lead="A token lets a machine read over the API. It is shown once, when it is made.",
             back=self.list_url(),
         )
-        answer["Cache-Control"] = "no-store"
-        return answer
 
     def _make(self, request: HttpRequest, form: TokenForm) -> str:
         data = form.cleaned_data
