@@ -42,13 +42,17 @@ def budget(panel: Panel, gate: PanelGate, default_rate: int) -> tuple[int, int]:
     return max(1, total - burst), burst
 
 
-def gate_pass(*, panel: Panel, default_rate: int, urgent: bool = True) -> None:
-    """Takes one call from the budget. Raises PanelWaiting with a reason and the seconds to wait."""
+def gate_pass(*, panel: Panel, default_rate: int, urgent: bool = True, trial: bool = False) -> None:
+    """Takes one call from the budget. Raises PanelWaiting with a reason and the seconds to wait.
+
+    A `trial` by staff asks the budget alone.
+    """
     for _ in range(20):
         gate = gate_of(panel)
         now = clock.now()
-        _check_silence(panel, gate, now)
-        probing = _check_breaker(panel, gate, now)
+        if not trial:
+            _check_silence(panel, gate, now)
+        probing = trial or _check_breaker(panel, gate, now)
         rate, burst = budget(panel, gate, default_rate)
         decision = decide(
             gate.tat,
@@ -120,9 +124,7 @@ def _header(answer: Answer, name: str) -> int | None:
 def wake_waiting(*, panel: Panel) -> None:
     """The panel is back: what waited for it goes on now, not at its next try."""
     now = clock.now()
-    waiting = Operation.objects.filter(
-        outcome__in=LIVE_OUTCOMES, panel=panel, reason__in=PANEL_REASONS
-    )
+    waiting = Operation.objects.filter(outcome__in=LIVE_OUTCOMES, panel=panel, reason__in=PANEL_REASONS)
     Service.objects.filter(pk__in=waiting.values("service")).update(next_check_at=now)
     waiting.update(next_attempt_at=now)
 
@@ -141,7 +143,7 @@ def gate_failed(*, panel: Panel, words: str) -> None:
         staff_notify(
             key=f"panel_down:{panel.pk}:{gate.down_since}",
             template="panel_down",
-            context={"panel": panel.name, "words": down_words(panel, gate)},
+            context={"panel": panel.name, "panel_id": panel.pk, "words": down_words(panel, gate)},
         )
 
 
@@ -162,7 +164,7 @@ def gate_park(*, panel: Panel, words: str) -> None:
         staff_notify(
             key=f"panel_parked:{panel.pk}:{now.isoformat()}",
             template="panel_parked",
-            context={"panel": panel.name, "words": words},
+            context={"panel": panel.name, "panel_id": panel.pk, "words": words},
         )
 
 

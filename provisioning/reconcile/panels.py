@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,8 @@ from provisioning import audit
 from provisioning.choices import AccountState
 from provisioning.desired import server_name
 from provisioning.drivers import registry
-from provisioning.drivers.types import Account, ConnectionReport, Desired, Runtime, Wanted
-from provisioning.exceptions import SpecProblem
+from provisioning.drivers.types import Account, ConnectionReport, Desired, Finding, Runtime, Wanted
+from provisioning.exceptions import PanelWaiting, SpecProblem
 from provisioning.lib.names import fold_email
 from provisioning.models import Customer, Panel, PanelAccount, Product, Service
 from provisioning.reconcile.accounts import account_link, wanted_mark
@@ -21,7 +22,10 @@ from provisioning.reconcile.transport import PanelTransport, driver_for
 
 def test_connection(panel: Panel) -> ConnectionReport:
     """Asks the panel all that the bridge needs of it (CAL-11). A test that succeeds ends a parking."""
-    report = driver_for(panel).test_connection()
+    try:
+        report = driver_for(panel, PanelTransport(panel, trial=True)).test_connection()
+    except PanelWaiting as waiting:
+        return ConnectionReport((Finding(False, "The test has to wait.", waiting.detail),))
     if report.ok:
         gate_unpark(panel=panel)
     return report
@@ -111,17 +115,20 @@ def propose_links(panel: Panel) -> list[Proposal]:
     taken = set(PanelAccount.objects.filter(panel=panel).values_list("panel_user_id", flat=True))
     by_mark = {account.mark: account for account in accounts if account.mark}
     by_email = {fold_email(account.email): account for account in accounts}
+    doubled = {email for email, count in Counter(fold_email(a.email) for a in accounts).items() if count > 1}
     linked = PanelAccount.objects.filter(panel=panel, state=AccountState.LINKED).values("customer")
     customers = Customer.objects.exclude(pk__in=linked).select_related("connection").order_by("pk")
     found = []
     for customer in customers:
         account = by_mark.get(wanted_mark(customer, panel)) or by_email.get(customer.email_folded)
         if account:
-            found.append(_judge(customer, account, panel, taken))
+            found.append(_judge(customer, account, panel, taken, doubled))
     return found
 
 
-def _judge(customer: Customer, account: Account, panel: Panel, taken: set[str]) -> Proposal:
+def _judge(
+    customer: Customer, account: Account, panel: Panel, taken: set[str], doubled: set[str]
+) -> Proposal:
     mark = wanted_mark(customer, panel)
     if account.is_admin:
         return Proposal(customer, account, False, "An administrator of the panel is never linked.")
@@ -131,6 +138,8 @@ def _judge(customer: Customer, account: Account, panel: Panel, taken: set[str]) 
         return Proposal(customer, account, True, f"Same external id ({mark}).")
     if account.mark:
         return Proposal(customer, account, False, f"Carries another external id ({account.mark}).")
+    if fold_email(account.email) in doubled:
+        return Proposal(customer, account, False, "Several panel users have this e-mail address.")
     if not customer.email_verified:
         return Proposal(customer, account, False, "Billing has not verified this e-mail address.")
     return Proposal(customer, account, True, "Same e-mail address, verified by billing.")

@@ -50,6 +50,11 @@ def _plan(service: Service) -> Plan | None:
         raise TransitionError(
             f"Server {service.server_id} is gone from panel “{panel}”; nothing would be done."
         )
+    if not isinstance(look, Absent) and not service.server_id and service.create_sent_at is None:
+        raise TransitionError(
+            f"Server {look.server_id} on panel “{panel}” carries the mark {look.mark} already; nothing would "
+            "be done before the service is linked to it."
+        )
     return driver.plan(wanted, look)
 
 

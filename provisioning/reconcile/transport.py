@@ -63,13 +63,19 @@ class PanelTransport:
         lease: Lease | None = None,
         seconds: float | None = None,
         urgent: bool = True,
+        trial: bool = False,
     ) -> None:
-        """`seconds` is the job's deadline; `urgent` is False for sweeps, which leave room for orders."""
+        """`seconds` is the job's deadline; `urgent` is False for sweeps, which leave room for orders.
+
+        `trial` is the connection test by staff: it passes an open breaker and a parked key, which it is there
+        to end, and may probe rights where nothing may be changed.
+        """
         self.panel = panel
         self.driver = registry.get(panel.driver)
         self.operation = operation
         self.lease = lease
         self.urgent = urgent
+        self.trial = trial
         self.ends = time.monotonic() + (seconds or settings.JOB_DEADLINE_SECONDS)
         self.polling = False
 
@@ -96,9 +102,11 @@ class PanelTransport:
         needed = 5 + (read_timeout or self.driver.longest_call)
         if left < needed:
             raise PanelWaiting("This job's time is used up; the next one goes on.", reason="deadline")
-        if method != "GET":
+        if method != "GET" and not self.trial:
             self._check_write()
-        gate_pass(panel=self.panel, default_rate=self.driver.default_rate, urgent=self.urgent)
+        gate_pass(
+            panel=self.panel, default_rate=self.driver.default_rate, urgent=self.urgent, trial=self.trial
+        )
         return self._call(method, path, json, params, left, read_timeout)
 
     def _check_write(self) -> None:

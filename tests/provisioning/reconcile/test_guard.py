@@ -164,7 +164,8 @@ def test_a_mass_termination_deletes_no_more_than_its_allowance(bridge: Bridge) -
     waiting = Operation.objects.filter(reason="brake").order_by("id")[0]
     assert waiting.outcome == Outcome.WAITING
     assert "3 of 3 servers allowed in an hour" in waiting.detail
-    assert Notification.objects.filter(key=f"waiting:{waiting.pk}:brake").exists()
+    alert = Notification.objects.get(template="brake")
+    assert alert.context["panel_id"] == bridge.row.pk
     for _ in range(4):
         pass_time(bridge, 3601)
     assert len(bridge.servers()) == 20, "ten in the first day"
