@@ -34,6 +34,7 @@ def customer_resolve(*, connection: BillingConnection, fact: BillingEvent) -> Cu
         )
     found = _find(connection, fact)
     if found:
+        _identify(found, fact.customer_id, service=None)
         return found
     if not fact.email:
         raise EventHeld(
@@ -44,9 +45,32 @@ def customer_resolve(*, connection: BillingConnection, fact: BillingEvent) -> Cu
 
 def _find(connection: BillingConnection, fact: BillingEvent) -> Customer | None:
     rows = Customer.objects.filter(connection=connection)
+    same_email = rows.filter(email_folded=fact.email_folded) if fact.email else rows.none()
     if fact.customer_id:
-        return rows.filter(billing_user_id=fact.customer_id).first()
-    return rows.filter(billing_user_id="", email_folded=fact.email_folded).first()
+        # One client of one shop has one address: whoever ordered by it before the id was known is the same.
+        known = rows.filter(billing_user_id=fact.customer_id).first()
+        return known or same_email.filter(billing_user_id="").first()
+    named = list(same_email.exclude(billing_user_id="")[:2])
+    return same_email.filter(billing_user_id="").first() or (named[0] if len(named) == 1 else None)
+
+
+def _identify(customer: Customer, billing_user_id: str, *, service: Service | None) -> bool:
+    """Gives a customer known by e-mail alone its billing user id, and the mark that goes with it."""
+    if not billing_user_id or customer.billing_user_id:
+        return False
+    customer.billing_user_id = billing_user_id
+    customer.mark = make_customer_mark(customer.connection, billing_user_id)
+    customer.save(update_fields=["billing_user_id", "mark"])
+    _tell_identified(customer, billing_user_id, service)
+    return True
+
+
+def _tell_identified(customer: Customer, billing_user_id: str, service: Service | None) -> None:
+    audit.record(
+        service=service,
+        action="customer.identified",
+        message=f"Billing's user id of {customer.email} is {billing_user_id}: the customer's mark follows.",
+    )
 
 
 def _create(connection: BillingConnection, fact: BillingEvent) -> Customer:
@@ -98,17 +122,10 @@ def customer_identify(*, service: Service, fact: BillingEvent) -> bool:
         return False
     known = Customer.objects.filter(connection=service.connection, billing_user_id=fact.customer_id).first()
     if known is None:
-        customer.billing_user_id = fact.customer_id
-        customer.mark = make_customer_mark(service.connection, fact.customer_id)
-        customer.save(update_fields=["billing_user_id", "mark"])
-    else:
-        _merge(customer, into=known)
-        service.customer = known
-    audit.record(
-        service=service,
-        action="customer.identified",
-        message=f"Billing's user id of {customer.email} is {fact.customer_id}: the customer's mark follows.",
-    )
+        return _identify(customer, fact.customer_id, service=service)
+    _merge(customer, into=known)
+    service.customer = known
+    _tell_identified(known, fact.customer_id, service)
     return True
 
 

@@ -123,9 +123,7 @@ def account_follow(*, service: Service, panel: Panel, driver: PanelDriver) -> No
     )
 
 
-def _tell_refusal(
-    row: PanelAccount, service: Service, panel: Panel, refusal: DriverError, key: str
-) -> None:
+def _tell_refusal(row: PanelAccount, service: Service, panel: Panel, refusal: DriverError, key: str) -> None:
     row.held_because = refusal.detail
     row.save(update_fields=["held_because"])
     context = {

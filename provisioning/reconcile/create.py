@@ -75,9 +75,7 @@ def make(job: Converge) -> Look:
         raise NeedsStaff("The driver plans no create for a server that is missing.", reason="internal")
     job.note_plan(plan)
     # With what it runs: if its answer is lost and the product changes meanwhile, the difference is known.
-    job.remember_columns(
-        create_sent_at=clock.now(), create_looks=0, runtime_applied=wanted.runtime.as_json()
-    )
+    job.remember_columns(create_sent_at=clock.now(), create_looks=0, runtime_applied=wanted.runtime.as_json())
     seen = _send(job, plan.changes[0], wanted)
     _take(job, seen, f"Server {seen.identifier} was made on panel “{job.panel}”.")
     return seen

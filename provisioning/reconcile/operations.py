@@ -81,7 +81,9 @@ def operation_wait(
     operation.public = public
     operation.next_attempt_at = now + dt.timedelta(seconds=seconds)
     operation.save()
-    if reason in ALERTED_WAITS:
+    if reason == "brake":
+        _alert(operation, f"brake:{operation.panel_id}:{now:%Y-%m-%d}", "brake")
+    elif reason in ALERTED_WAITS:
         _alert(operation, f"waiting:{operation.pk}:{reason}", "waiting")
     elif reason in LONG_WAITS and now - operation.waiting_since > LONG:
         _alert(operation, f"long_wait:{operation.panel_id}:{reason}:{now:%Y-%m-%d}", "waiting")
@@ -125,6 +127,10 @@ def operation_close(
     operation.save()
 
 
+def _parked(operation: Operation) -> int:
+    return Operation.objects.filter(panel=operation.panel, outcome=Outcome.WAITING, reason="brake").count()
+
+
 def _alert(operation: Operation, key: str, template: str) -> None:
     staff_notify(
         key=key,
@@ -139,5 +145,7 @@ def _alert(operation: Operation, key: str, template: str) -> None:
             "reason": operation.reason,
             "words": operation.detail,
             "panel": str(operation.panel or ""),
+            "panel_id": operation.panel_id,
+            "count": _parked(operation),
         },
     )

@@ -13,7 +13,13 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from provisioning.management.demo.environment import STAGE, demo_dir, demo_environment, private_write
+from provisioning.management.demo.environment import (
+    STAGE,
+    demo_dir,
+    demo_environment,
+    demo_lock,
+    private_write,
+)
 from provisioning.management.demo.reading import Reader, StepFailed
 from provisioning.management.demo.rows import Cast, cast_make
 from provisioning.management.demo.story import Story
@@ -46,6 +52,10 @@ class Command(BaseCommand):
     def _begin(self, ports: dict[str, int]) -> None:
         for name, port in ports.items():
             require_free_port(port, variable=f"{name.upper()}_PORT")
+        try:
+            demo_lock()
+        except BlockingIOError as error:
+            raise CommandError("A demo runs in this folder already. End it with Ctrl-C first.") from error
         environment = {**os.environ, **demo_environment(**ports), STAGE: "1"}
         # Settings are read once per process: the keys just made need a new one.
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606

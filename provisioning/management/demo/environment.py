@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import secrets
@@ -29,6 +30,18 @@ INTERVALS: Mapping[str, str] = {
 def demo_dir() -> Path:
     """Where the demo keeps its files."""
     return Path("var") / "demo"
+
+
+def demo_lock() -> int:
+    """Holds the demo's folder until this process (and what it becomes by exec) ends; returns the lock's file.
+
+    Raises BlockingIOError while another demo runs in it.
+    """
+    demo_dir().parent.mkdir(exist_ok=True)
+    lock = os.open(demo_dir().with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    os.set_inheritable(lock, True)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
 
 
 def private_write(path: Path, text: str) -> None:

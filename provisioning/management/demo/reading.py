@@ -38,7 +38,7 @@ class Reader:
     def send(self, event: dict[str, Any]) -> dict[str, Any]:
         """Billing signs and posts one event; the bridge's answer has to be 202."""
         body = {"url": self.cast.webhook_url, "secret": self.cast.secret, "event": event}
-        sent = self.control(self.cast.billing_url, "POST", "send", body)
+        sent: dict[str, Any] = self.control(self.cast.billing_url, "POST", "send", body)
         if sent["status"] != 202:
             raise StepFailed(f"The webhook was answered with {sent['status']}: {sent['answer'][:200]}")
         return sent
@@ -85,7 +85,8 @@ class Reader:
     @staticmethod
     def _own_look(row: dict[str, Any]) -> bool:
         # Drift passes read these lists too, but none runs inside the story.
-        return row["method"] == "GET" and row["pattern"].rstrip("/").endswith(("/servers", "/users"))
+        pattern = str(row["pattern"]).rstrip("/")
+        return bool(row["method"] == "GET" and pattern.endswith(("/servers", "/users")))
 
     # --- our own API -------------------------------------------------------------------------------
 

@@ -120,13 +120,30 @@ def test_two_rows_of_one_person_become_one(shop: Shop) -> None:
     assert account.customer == known
 
 
+@pytest.mark.parametrize("ids", [("", "41"), ("41", "")])
+def test_one_address_in_one_shop_is_one_customer(shop: Shop, ids: tuple[str, str]) -> None:
+    first = shop.orders(customer_id=ids[0])
+    second = second_order(shop, customer_id=ids[1], customer_email="ADA@example.com")
+    assert first.customer_id == second.customer_id
+    customer = Customer.objects.get()
+    assert (customer.billing_user_id, customer.mark) == ("41", "41")
+
+
+def test_an_address_that_two_known_clients_share_names_neither(shop: Shop) -> None:
+    shop.orders(customer_id="41")
+    second_order(shop, customer_id="42", customer_email="ada@example.com")
+    third = second_order(shop, subscription_id="99", customer_email="ada@example.com")
+    assert third.customer.billing_user_id == ""
+    assert Customer.objects.count() == 3
+
+
 def test_two_accounts_on_one_panel_are_for_staff(shop: Shop) -> None:
     shop.orders()
-    known = second_order(shop, customer_id="41", customer_email="ada@example.com").customer
+    known = second_order(shop, customer_id="41", customer_email="grace@example.com").customer
     for number, customer in enumerate(Customer.objects.all()):
         PanelAccount.objects.create(panel=shop.small.panel, customer=customer, mark=str(number))
     with pytest.raises(EventHeld) as held:
-        shop.says("subscription.updated", customer_id="41", customer_email="ada@example.com")
+        shop.says("subscription.updated", customer_id="41", customer_email="")
     assert held.value.reason == "two_accounts"
     assert Customer.objects.exclude(pk=known.pk).count() == 1
 
