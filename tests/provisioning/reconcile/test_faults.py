@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 
 from provisioning.choices import LIVE_OUTCOMES, ObservedState, Outcome
 from provisioning.drivers.pterodactyl import client
@@ -10,7 +11,7 @@ from provisioning.lib.http import HttpClient
 from provisioning.models import Operation
 from provisioning.reconcile import transport
 from provisioning.sandbox.faults import Kind
-from tests.bridge import Bridge
+from tests.bridge import Bridge, document
 from tests.provisioning.reconcile.trouble import outlast, pass_time
 
 CALLS = (
@@ -145,3 +146,44 @@ def test_a_panel_that_answers_too_late_has_still_made_one_server(
     outlast(bridge)
     assert len(bridge.servers()) == 1
     assert bridge.service().created_confirmed_at is not None
+
+
+@pytest.mark.req("CAL-01")
+@pytest.mark.parametrize("seconds", [1, 30, 70])
+def test_a_create_that_comes_true_late_where_nothing_of_the_panel_stops_a_second_one(
+    bridge: Bridge, seconds: float
+) -> None:
+    """No unique external ids and no chosen allocation: our own patience is the only wall."""
+    bridge.panel.world.settings.unique_external_ids = False
+    bridge.product.document = document(node=None)
+    bridge.product.save()
+    bridge.panel.faults.add("ghost", method="POST", path=r"/servers$", seconds=seconds)
+    bridge.say("subscription.created")
+    outlast(bridge)
+    pass_time(bridge, 600)
+    assert len(bridge.servers()) == 1
+    assert bridge.service().created_confirmed_at is not None
+
+
+def test_a_create_that_never_came_true_is_tried_again_after_two_looks(bridge: Bridge) -> None:
+    bridge.panel.faults.add("down", method="POST", path=r"/servers$")
+    bridge.say("subscription.created")
+    assert bridge.operation().reason == "panel_unknown"
+    pass_time(bridge, settings.UNKNOWN_WAIT_SECONDS / 2)
+    assert bridge.operation().reason == "create_unknown"
+    assert "answer to our create was lost" in bridge.operation().detail
+    assert bridge.panel.calls.count("POST", r"/servers$") == 1
+    outlast(bridge)
+    assert bridge.panel.calls.count("POST", r"/servers$") == 2
+    assert len(bridge.servers()) == 1
+
+
+def test_a_create_in_doubt_is_settled_before_a_cancelled_service_ends(bridge: Bridge) -> None:
+    bridge.panel.faults.add("ghost", method="POST", path=r"/servers$", seconds=40)
+    bridge.say("subscription.created")
+    bridge.say("subscription.cancelled", status="cancelled")
+    outlast(bridge)
+    assert bridge.server().status == "suspended"
+    bridge.wait(days=8)
+    assert bridge.servers() == []
+    assert bridge.service().terminated_at is not None
