@@ -80,7 +80,7 @@ class PanelDriver(ABC):
 
     @abstractmethod
     def check_target(self, document: Mapping[str, Any]) -> dict[str, str]:
-        """Checks nest, egg, node and variables against the panel: field path -> problem. May raise Unknown."""
+        """Checks nest, egg, node and variables against the panel: path -> problem. May raise Unknown."""
 
     @abstractmethod
     def observe(self, ref: ServerRef) -> Look:

@@ -250,7 +250,7 @@ class Plan:
         return tuple(change.kind for change in self.changes)
 
     def lines(self) -> list[str]:
-        """`+ − ~` lines for the preview."""
+        """`+ - ~` lines for the preview."""
         return [f"{change.sign} {change.summary}" for change in self.changes]
 
     @property
