@@ -19,8 +19,8 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 
-AGREED = {"generation": 2, "observed_generation": 2}
-RUNNING = {"desired_state": "present", "observed_state": "active", **AGREED}
+AGREED: dict[str, Any] = {"generation": 2, "observed_generation": 2}
+RUNNING: dict[str, Any] = {"desired_state": "present", "observed_state": "active", **AGREED}
 
 
 def at(**offset: float) -> dt.datetime:
@@ -173,6 +173,7 @@ def test_next_date_is_the_first_that_lies_ahead() -> None:
 def test_steps_show_how_far_an_order_is() -> None:
     fresh = factories.service(desired_state="none")
     done = factories.service(**RUNNING, server_id="5", ready_at=clock.now())
+    assert done.panel is not None
     PanelAccount.objects.create(
         panel=done.panel, customer=done.customer, state=AccountState.LINKED, mark="m", panel_user_id="7"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.account.internal.flows.login import record_authentication
@@ -126,10 +127,10 @@ def _extras(service: Service, account: PanelAccount) -> None:
     )
 
 
-def running(**fields: object) -> Service:
+def running(**fields: Any) -> Service:
     """A service on which all three truths agree."""
     now = clock.now()
-    defaults = {
+    defaults: dict[str, Any] = {
         "desired_state": "present",
         "observed_state": "active",
         "observed": OBSERVED,

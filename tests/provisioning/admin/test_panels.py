@@ -14,6 +14,7 @@ from provisioning.drivers.errors import Unreachable
 from provisioning.drivers.types import Account, ConnectionReport, Finding
 from provisioning.lib import clock
 from provisioning.models import AuditEntry, DeleteGrant, Operation, Panel, PanelGate
+from provisioning.reconcile import panels as reconcile_panels
 from provisioning.reconcile.panels import Proposal
 from tests import factories
 from tests.provisioning.admin.staffing import PANEL_KEY, running, session_of, signed_in
@@ -83,11 +84,13 @@ def test_changes_are_recorded_by_field_names_only() -> None:
 
 
 def test_a_panel_with_services_is_retired_never_deleted() -> None:
-    service = running()
+    panel = factories.panel()
+    service = running(panel=panel)
     client = signed_in(superuser=True)
-    answer = client.post(address(service.panel, "delete"), {"post": "yes"}, follow=True)
-    assert "retired" in answer.content.decode()
-    assert Panel.objects.filter(pk=service.panel.pk).exists()
+    answer = client.post(address(panel, "delete"), {"post": "yes"}, follow=True)
+    assert "has services. Tick “retired” instead" in answer.content.decode()
+    service.delete()
+    assert Panel.objects.filter(pk=panel.pk).exists()
 
 
 def test_an_unused_panel_can_be_deleted() -> None:
@@ -109,7 +112,7 @@ def test_connection_is_tested_by_a_press_and_told_in_plain_words(monkeypatch: py
         )
         return ConnectionReport(found, "1.11.7")
 
-    monkeypatch.setattr(panel_pages.panels, "test_connection", answer)
+    monkeypatch.setattr(reconcile_panels, "test_connection", answer)
     client = signed_in("view_panel", "act_connect")
     client.get(address(panel, "test"))
     assert asked == []
@@ -124,7 +127,7 @@ def test_connection_trouble_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(row: Panel) -> ConnectionReport:
         raise Unreachable("The panel does not answer.")
 
-    monkeypatch.setattr(panel_pages.panels, "test_connection", fail)
+    monkeypatch.setattr(reconcile_panels, "test_connection", fail)
     text = signed_in(superuser=True).post(address(factories.panel(), "test")).content.decode()
     assert "The panel does not answer." in text
 
@@ -214,8 +217,8 @@ def test_only_what_is_ticked_and_still_fits_is_linked(monkeypatch: pytest.Monkey
         linked.extend(item.account_id for item in chosen)
         return len(linked)
 
-    monkeypatch.setattr(panel_pages.panels, "propose_links", lambda row: [fits, other, admin])
-    monkeypatch.setattr(panel_pages.panels, "accounts_link", link)
+    monkeypatch.setattr(reconcile_panels, "propose_links", lambda row: [fits, other, admin])
+    monkeypatch.setattr(reconcile_panels, "accounts_link", link)
     client = signed_in("view_panel", "act_connect")
     text = client.post(address(panel, "accounts"), {"look": "1"}).content.decode()
     assert "grace@example.com" in text
@@ -226,5 +229,5 @@ def test_only_what_is_ticked_and_still_fits_is_linked(monkeypatch: pytest.Monkey
 
 
 def test_reading_users_is_a_press_not_a_visit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(panel_pages.panels, "propose_links", lambda row: pytest.fail("asked the panel"))
+    monkeypatch.setattr(reconcile_panels, "propose_links", lambda row: pytest.fail("asked the panel"))
     assert signed_in(superuser=True).get(address(factories.panel(), "accounts")).status_code == 200

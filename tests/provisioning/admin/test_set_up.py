@@ -257,11 +257,12 @@ def test_a_token_can_be_ended() -> None:
     assert token.ends_at <= clock.now()
 
 
-def act_on_installation(row: Installation, slug: str, **data: str) -> None:
-    """Presses one of the installation's buttons."""
+def act_on_installation(row: Installation, slug: str, **data: str) -> tuple[str, bool]:
+    """Presses one of the installation's buttons; returns its id and whether it only looks on."""
     address = reverse("admin:provisioning_installation_action", args=[row.pk, slug])
     signed_in("view_installation", "change_installation").post(address, data)
     row.refresh_from_db()
+    return row.installation_id, row.observe_only
 
 
 def only_installation(**fields: Any) -> Installation:
@@ -272,22 +273,17 @@ def only_installation(**fields: Any) -> Installation:
 
 def test_observe_only_is_one_press_and_its_end_wants_the_name() -> None:
     row = only_installation()
-    act_on_installation(row, "observe")
-    assert row.observe_only
-    act_on_installation(row, "work", name="wrong")
-    assert row.observe_only
-    act_on_installation(row, "work", name="test")
-    assert not row.observe_only
+    assert act_on_installation(row, "observe") == ("test", True)
+    assert act_on_installation(row, "work", name="wrong") == ("test", True)
+    assert act_on_installation(row, "work", name="test") == ("test", False)
     assert AuditEntry.objects.filter(action="installation.observe").count() == 2
 
 
 @override_settings(INSTALLATION_ID="staging")
 def test_a_copied_database_is_adopted_by_name_only() -> None:
     row = only_installation(installation_id="prod")
-    act_on_installation(row, "adopt", name="prod")
-    assert row.installation_id == "prod"
-    act_on_installation(row, "adopt", name="staging")
-    assert row.installation_id == "staging"
+    assert act_on_installation(row, "adopt", name="prod") == ("prod", False)
+    assert act_on_installation(row, "adopt", name="staging") == ("staging", False)
 
 
 def test_people_are_deactivated_never_deleted() -> None:
