@@ -47,6 +47,11 @@ KINDS = (
 """An operation is named after the first of these that its plan holds."""
 
 
+BLIND = frozenset({ChangeKind.SUSPEND, ChangeKind.UNSUSPEND})
+"""Changes that may rest on the last stored look. All others send back part of what they saw (default port,
+variables, image), and a customer may have edited that on the panel since."""
+
+
 class NotTaken(BillingBridgeError):
     """The panel said yes, and a second look shows that it did not do it."""
 
@@ -85,7 +90,8 @@ class Converge:
             self.account = account_ensure(service=self.service, panel=self.panel, driver=self.driver)
         wanted = self.desired()
         stored = self._stored_look()
-        if stored is not None and self.driver.plan(wanted, stored):
+        plan = self.driver.plan(wanted, stored) if stored else None
+        if stored and plan and BLIND.issuperset(plan.kinds()):
             try:
                 return self.carry_out(wanted, stored)
             except (Rejected, Conflict):

@@ -126,6 +126,7 @@ def test_a_server_that_lost_its_mark_is_not_touched(bridge: Bridge) -> None:
     bridge.server().external_id = "other-shop-9"
     bridge.say("subscription.updated", product_id="frost-knight", status="suspended")
     refused(bridge, "wrong_mark", "Nothing was touched")
+    assert (bridge.server().memory, bridge.server().status) == (1024, None)
 
 
 def test_a_server_that_was_given_to_somebody_else_is_not_touched(bridge: Bridge) -> None:

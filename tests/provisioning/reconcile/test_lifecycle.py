@@ -87,12 +87,12 @@ def test_an_unpaid_service_is_suspended_after_its_grace_and_runs_again_when_paid
 
 
 @pytest.mark.req("CAL-03", "T83-04")
-def test_a_bigger_product_brings_its_limits_in_one_call(bridge: Bridge) -> None:
+def test_a_bigger_product_brings_its_limits_in_two_calls(bridge: Bridge) -> None:
     bridge.buy()
     bridge.say("subscription.updated", product_id="frost-knight")
     assert (bridge.server().memory, bridge.server().cpu) == (4096, 200)
     operation = bridge.operation()
-    assert (operation.kind, operation.calls) == (OperationKind.CHANGE_PACKAGE, 1)
+    assert (operation.kind, operation.calls) == (OperationKind.CHANGE_PACKAGE, 2)
 
 
 @pytest.mark.req("CAL-04", "T83-05")
