@@ -58,6 +58,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "may_look": True,
         "sentence": sentence(stuck, waiting),
         "calm": not stuck,
+        "moving": bool(waiting),
         "observe_only": selectors.observe_only_words(),
         "tiles": [needs_you(stuck), *order_tiles(now), last_event(now), *beats(now)],
         "panels": panels(now),

@@ -157,7 +157,7 @@ class ServiceAdmin(ActionsAdmin, ReadOnlyAdmin):
             service=row,
             word=selectors.word_of(row),
             situation=selectors.situation(row, newest, clock.now()),
-            newest=newest,
+            moving=selectors.word_of(row) is selectors.Word.WAITING,
             wish=truths.wish(row),
             difference=truths.difference(row),
             limits=truths.limit_rows(row),

@@ -58,8 +58,8 @@ def test_all_agree_is_said_with_a_number() -> None:
 def tiles_of(text: str) -> dict[str, str]:
     """Tile title -> big word, read from the page."""
     found = {}
-    for part in text.split("<h3>")[1:]:
-        title, rest = part.split("</h3>", 1)
+    for part in text.split("<h2>")[1:]:
+        title, rest = part.split("</h2>", 1)
         found[title] = rest.split('bb-big">', 1)[1].split("</p>", 1)[0]
     return found
 

@@ -207,6 +207,14 @@ def test_go_to_server_leads_to_the_panel_only(observed: dict[str, object], addre
     assert server_address(running(observed=observed)) == address
 
 
+@pytest.mark.req("T83-45")
+@pytest.mark.parametrize(("outcome", "live"), [("waiting", True), ("succeeded", False)])
+def test_the_page_looks_again_by_itself_only_while_something_moves(outcome: str, live: bool) -> None:
+    service = running()
+    factories.operation(service=service, outcome=outcome, reason="panel_unreachable")
+    assert ('hx-select="#live"' in page_of(service)) is live
+
+
 def preview_address(service: Service) -> str:
     """The page of the plan."""
     return reverse("admin:provisioning_service_preview", args=[service.pk])
