@@ -28,8 +28,8 @@ INTERVALS: Mapping[str, str] = {
 
 
 def demo_dir() -> Path:
-    """Where the demo keeps its files."""
-    return Path("var") / "demo"
+    """Where the demo keeps its files: var/demo, or where DEMO_DIR says, so that two can run at once."""
+    return Path(os.environ.get("DEMO_DIR") or Path("var") / "demo")
 
 
 def demo_lock() -> int:
@@ -37,7 +37,7 @@ def demo_lock() -> int:
 
     Raises BlockingIOError while another demo runs in it.
     """
-    demo_dir().parent.mkdir(exist_ok=True)
+    demo_dir().parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(demo_dir().with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     os.set_inheritable(lock, True)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

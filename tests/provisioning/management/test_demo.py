@@ -24,6 +24,15 @@ def test_two_demos_do_not_share_a_folder() -> None:
     os.close(demo_lock())
 
 
+def test_another_folder_has_a_demo_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lock = demo_lock()
+    monkeypatch.setenv("DEMO_DIR", str(tmp_path / "second"))
+    os.close(demo_lock())
+    assert demo_environment(web=1, panel=2, billing=3)["VAR_DIR"] == str(tmp_path / "second")
+    assert not Path("var/demo").exists()
+    os.close(lock)
+
+
 def test_each_demo_has_keys_of_its_own_that_only_its_owner_reads() -> None:
     first = demo_environment(web=1, panel=2, billing=3)
     second = demo_environment(web=1, panel=2, billing=3)
