@@ -138,7 +138,7 @@ class BillingSandbox(Served):
     def answer(self, request: Request) -> Response:
         """Page or control API."""
         if request.path == "/":
-            return Response.of_html(billing_page(self))
+            return Response.of_html(billing_page(self, live="live" in request.query))
         return run_command(self.router, self, request)
 
 
@@ -179,7 +179,7 @@ ROUTES: tuple[tuple[str, str, Callable[[BillingSandbox, Input, dict[str, str]], 
 )
 
 
-def billing_page(billing: BillingSandbox) -> str:
+def billing_page(billing: BillingSandbox, *, live: bool) -> str:
     """Subscriptions and the last deliveries."""
     subscriptions = [
         [cell(key), cell(row.get("customer_email")), cell(row.get("product_id")), cell(row.get("status"))]
@@ -200,4 +200,5 @@ def billing_page(billing: BillingSandbox) -> str:
     )
     heads = ("Time", "Event", "Subscription", "Answer", "Message id")
     body += table("Last events", heads, deliveries, "Nothing was sent yet.")
-    return document("Sandbox billing", "It signs events and posts them to the bridge. Times are UTC.", body)
+    intro = "It signs events and posts them to the bridge. Times are UTC."
+    return document("Sandbox billing", intro, body, live=live)

@@ -14,31 +14,35 @@ REFRESH = 2
 LAST_CALLS = 40
 STYLE = """
 :root { color-scheme: light dark; --line: #d6dbe1; --soft: #f4f6f8; --text: #1b2430; --quiet: #5a6675;
-  --good: #14663a; --bad: #a3201d; --wait: #7a4b00; }
+  --good: #14663a; --bad: #a3201d; --wait: #7a4b00; --link: #2455c3; }
 @media (prefers-color-scheme: dark) { :root {
   --line: #333d4a; --soft: #1a212b; --text: #e4e9ef; --quiet: #a3afbd;
-  --good: #6ed39b; --bad: #ff948f; --wait: #f0bf6a; } body { background: #11161d; } }
+  --good: #6ed39b; --bad: #ff948f; --wait: #f0bf6a; --link: #8fb0ff; } body { background: #11161d; } }
 body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; color: var(--text);
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.35rem; margin: 0 0 .25rem; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
-p { color: var(--quiet); margin: 0; } .wide { overflow-x: auto; }
+p { color: var(--quiet); margin: 0; } a { color: var(--link); } .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .4rem .7rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { background: var(--soft); font-weight: 600; }
 td.path { font-family: ui-monospace, monospace; font-size: .85em; }
 .good { color: var(--good); } .bad { color: var(--bad); } .wait { color: var(--wait); }
+@media (max-width: 40rem) { body { padding: 1rem; } th, td { padding: .4rem; }
+  td.path { white-space: normal; overflow-wrap: anywhere; min-width: 9rem; } }
 """
 
 
-def document(title: str, intro: str, body: str) -> str:
-    """A whole page that loads itself again every few seconds."""
+def document(title: str, intro: str, body: str, *, live: bool) -> str:
+    """A whole page. It loads itself again every few seconds only for those who asked for that."""
+    refresh = f'<meta http-equiv="refresh" content="{REFRESH}">' if live else ""
+    switch = '<a href="/">Stop</a>' if live else f'<a href="/?live=1">Look again every {REFRESH} seconds</a>'
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="refresh" content="{REFRESH}"><title>{escape(title)}</title>'
+        f"{refresh}<title>{escape(title)}</title>"
         '<link rel="icon" href="data:,">'
         f"<style>{STYLE}</style></head>"
-        f"<body><main><h1>{escape(title)}</h1><p>{escape(intro)}</p>{body}</main></body></html>"
+        f"<body><main><h1>{escape(title)}</h1><p>{escape(intro)} {switch}</p>{body}</main></body></html>"
     )
 
 
@@ -66,12 +70,12 @@ def clock(at: float) -> str:
     return datetime.fromtimestamp(at, tz=UTC).strftime("%H:%M:%S")
 
 
-def panel_page(sandbox: "PanelSandbox") -> str:
+def panel_page(sandbox: "PanelSandbox", *, live: bool) -> str:
     """Servers, users, armed faults and the last calls of a sandbox panel."""
     state = sandbox.state
     body = _servers(state) + _users(state) + _faults(sandbox) + _calls(sandbox)
     intro = f"It stands in for Pterodactyl 1.11.7. {len(sandbox.calls)} calls so far. Times are UTC."
-    return document("Sandbox panel", intro, body)
+    return document("Sandbox panel", intro, body, live=live)
 
 
 def _servers(state: State) -> str:

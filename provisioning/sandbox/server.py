@@ -53,7 +53,7 @@ class PanelSandbox(Served):
     def answer(self, request: Request) -> Response:
         """Page, control API or panel."""
         if request.path == "/":
-            return Response.of_html(panel_page(self))
+            return Response.of_html(panel_page(self, live="live" in request.query))
         if request.path.startswith("/_sandbox"):
             return self.control.handle(request)
         if not request.path.startswith("/api/"):  # a browser's favicon must neither count nor use up a fault

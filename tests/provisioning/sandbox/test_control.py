@@ -134,8 +134,12 @@ def test_the_page_shows_everything_escaped_and_no_key(panel: PanelSandbox, api: 
 def test_an_empty_page_says_so(panel: PanelSandbox) -> None:
     page = requests.get(panel.url, timeout=5).text
     assert "No server yet." in page
-    assert 'http-equiv="refresh"' in page
     assert "prefers-color-scheme: dark" in page
+
+
+def test_the_page_loads_itself_again_only_when_asked(panel: PanelSandbox) -> None:
+    assert 'http-equiv="refresh"' not in requests.get(panel.url, timeout=5).text
+    assert 'http-equiv="refresh"' in requests.get(f"{panel.url}/?live=1", timeout=5).text
 
 
 def test_many_servers_are_listed_by_pages(panel: PanelSandbox, api: Api) -> None:
