@@ -21,6 +21,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from provisioning import audit
 from provisioning.admin.actions import ActionForm, ActionsAdmin, Cleaned, StaffAction, acting_staff
 from provisioning.admin.base import ReadOnlyAdmin
+from provisioning.admin.rights import manageable, may_manage
 from provisioning.api.tokens import api_token_create
 from provisioning.lib import clock
 from provisioning.models import ApiToken, Heartbeat, Installation
@@ -28,6 +29,7 @@ from provisioning.templatetags.bb import badge, when
 
 TOKEN_DAYS = 365
 OWN_APPS = ("auth", "provisioning", "upsell")
+RIGHTS = ("is_superuser", "groups", "user_permissions")
 
 
 class TokenForm(ActionForm):
@@ -38,8 +40,8 @@ class TokenForm(ActionForm):
     days = forms.IntegerField(label="Valid for (days)", min_value=1, max_value=TOKEN_DAYS, initial=90)
 
     def prepare(self) -> None:
-        """Offers active users."""
-        users = User.objects.filter(is_active=True).order_by("username")[:200]
+        """Offers active users who may not do more than the person who asks."""
+        users = manageable(self.row).filter(is_active=True).order_by("username")[:200]
         self.fields["user"].choices = [(str(user.pk), str(user)) for user in users]  # type: ignore[attr-defined]
 
 
@@ -115,7 +117,7 @@ class ApiTokenAdmin(ActionsAdmin, ReadOnlyAdmin):
         """Makes a token and shows it once, in the answer to this very request."""
         if not request.user.has_perm("provisioning.add_apitoken"):
             raise PermissionDenied
-        form = TokenForm(request.POST if request.method == "POST" else None, row=None)
+        form = TokenForm(request.POST if request.method == "POST" else None, row=request.user)
         shown = self._make(request, form) if request.method == "POST" and form.is_valid() else ""
         return self.render(
             request,
@@ -288,6 +290,16 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
             kwargs["queryset"] = own_rights()
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Not those who may do more: a new password would be the way into their rights."""
+        allowed: bool = super().has_change_permission(request, obj)
+        return allowed and (obj is None or may_manage(request.user, obj))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Rights are handed out by superusers alone."""
+        fields = tuple(super().get_readonly_fields(request, obj))
+        return fields if request.user.is_superuser else (*fields, *RIGHTS)
+
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """People are deactivated: what they did stays under their name."""
         self.message_user(request, "Untick “active” instead: the audit keeps what this person did.", "error")
@@ -302,9 +314,21 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
-    """Sets of rights."""
+    """Sets of rights, made by superusers alone: who changes a group changes what its members may do."""
 
     filter_horizontal = ()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Superusers."""
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Superusers."""
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Superusers."""
+        return bool(request.user.is_superuser)
 
     def formfield_for_manytomany(
         self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
