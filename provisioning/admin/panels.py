@@ -46,6 +46,8 @@ FIELDS = (
 )
 """All that people may type, but the key: that field is not among them, so that no form can show it."""
 
+ELSEWHERE = "Type the key again: the stored one is not sent to another address, nor over plain HTTP."
+
 
 class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
     """A panel. Its key goes in and never comes out."""
@@ -82,6 +84,17 @@ class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
             if problem:
                 raise forms.ValidationError(problem)
         return key
+
+    def clean(self) -> dict[str, Any]:
+        """Refuses to carry the stored key to another address: who types the address must know the key."""
+        data = super().clean() or {}
+        if self.instance.pk and not data.get("new_key") and self._leads_elsewhere(data):
+            self.add_error("new_key", ELSEWHERE)
+        return data
+
+    def _leads_elsewhere(self, data: dict[str, Any]) -> bool:
+        moved = str(data.get("url", self.instance.url)).rstrip("/") != self.instance.url.rstrip("/")
+        return moved or bool(data.get("allow_plain_http") and not self.instance.allow_plain_http)
 
     def save(self, commit: bool = True) -> Any:
         """Takes the new key over, if there is one."""
