@@ -9,7 +9,7 @@ from provisioning.drivers.errors import AccountHeld, Conflict, DriverError, Reje
 from provisioning.drivers.types import Account, AccountWant
 from provisioning.lib import clock
 from provisioning.lib.names import fold_email, panel_username, person_name
-from provisioning.models import Customer, Notification, Panel, PanelAccount, Service
+from provisioning.models import Customer, Notification, Panel, PanelAccount, Product, Service
 from provisioning.notifications import staff_notify
 
 
@@ -72,6 +72,22 @@ def _refuse_strangers(account: Account, row: PanelAccount) -> None:
     if account.is_admin or others.exists():
         what = "is an administrator" if account.is_admin else "belongs to another customer of yours"
         raise AccountHeld(f"Panel account {account.email} ({account.id}) {what}: nobody is linked to it.")
+    if (
+        not account.created
+        and _mark_is_ambiguous(row)
+        and fold_email(account.email) != row.customer.email_folded
+    ):
+        raise AccountHeld(
+            f"Panel account {account.email} ({account.id}) has the external id “{account.mark}”, but several "
+            f"billing systems sell on “{row.panel}” and each may have a customer of that id. If the account "
+            "is this customer's, link it under Panels; tick “prefix user ids” for what comes."
+        )
+
+
+def _mark_is_ambiguous(row: PanelAccount) -> bool:
+    """Whether a bare billing user id may mean another shop's customer: two shops count from 1 each."""
+    others = Product.objects.filter(panel=row.panel).exclude(connection=row.customer.connection_id)
+    return row.mark == row.customer.billing_user_id and others.exists()
 
 
 def account_hold(*, row: PanelAccount, words: str) -> None:
