@@ -5,7 +5,6 @@ refuses them, contract section 0, traps 1 and 2), follows no redirect, retries n
 and says after a failure whether the request can have been processed.
 """
 
-import json as jsonlib
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from urllib3.exceptions import SSLError as PoolSSLError
 
 from provisioning.lib.addresses import url_problem
 from provisioning.lib.http_errors import DeadlineTooShort, HttpError, Kind
+from provisioning.lib.jsonsafe import BodyRejected, parse_body
 from provisioning.lib.redact import names_secret, redact, register_secret
 from provisioning.lib.transport import Attempt, GuardedAdapter, running
 
@@ -55,15 +55,18 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The body as text; bytes that aren't UTF-8 are replaced."""
-        return self.body.decode("utf-8", "replace")
+        """The body as text; what isn't UTF-8, or a NUL that PostgreSQL can't store, is replaced."""
+        return self.body.decode("utf-8", "replace").replace("\x00", "\ufffd")
 
     def json(self) -> Any:
-        """Return the body read as JSON. Raises HttpError `bad_answer` for anything else."""
+        """Return the body read as JSON, under the same guard as a webhook's: a panel may be hostile, too.
+
+        Raises HttpError `bad_answer` for anything else.
+        """
         try:
-            return jsonlib.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            detail = f"The answer ({self.status}) is not JSON: {self.text[:80]}"
+            return parse_body(self.body, max_bytes=len(self.body), require_object=False)
+        except BodyRejected as error:
+            detail = f"The answer ({self.status}) can't be read as JSON ({error.reason}): {self.text[:80]}"
             raise HttpError("bad_answer", detail, maybe_processed=True) from error
 
 

@@ -20,6 +20,9 @@ LONGEST_CALL = 35.0
 LONGEST_READ = 15.0
 """Seconds. Reads ask no daemon; a short limit lets the look after a change fit into what is left of a job."""
 
+MOST_PAGES, LARGEST_LIST = 2_000, 256 * 1024 * 1024
+"""A list that never ends must not fill our memory. Bytes; 100,000 servers are about 200 MB."""
+
 Attributes = Mapping[str, Any]
 Params = Mapping[str, str | int]
 
@@ -84,11 +87,14 @@ class Client:
 
     def _paged(self, kind: str, where: str, params: Params, size: int) -> list[Attributes]:
         found: list[Attributes] = []
-        total, number, last = 0, 1, 1
+        total, number, last, read = 0, 1, 1, 0
         while number <= last:
             answer = self.answer("GET", where, params={**params, "per_page": size, "page": number})
             data = _data(answer, 200)
             seen, last = _pagination(data)
+            read += len(answer.body)
+            if number > MOST_PAGES or read > LARGEST_LIST:
+                raise Unknown(f"The panel's list is too long to be read: it was left at page {number}.")
             if seen < total:
                 # What moved up by one place would be on no page that we read.
                 raise Unknown("A list of the panel became shorter while it was read.")

@@ -6,7 +6,6 @@ belongs to: a 404 may come from the daemon (contract section 0, trap 9), a 403 f
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from provisioning.lib.ratelimit import retry_after
 from provisioning.lib.redact import clean_line
 
 _TAG = re.compile(r"<[^<>]{0,500}>")
+MOST_FAULTS = 20
 _ROUTE = "The route "
 """How the panel's 404 begins when the address is wrong: no proof that a thing is absent."""
 
@@ -63,14 +63,16 @@ def plain(text: str) -> str:
 
 
 def faults(answer: Answer) -> list[Fault]:
-    """The entries of the panel's error body; empty for a body that is none."""
+    """The first entries of the panel's error body; empty for a body that is none."""
     try:
-        data = json.loads(answer.body)
-    except (ValueError, RecursionError):
+        data = answer.json()
+    except HttpError:
         return []
     entries = data.get("errors") if isinstance(data, dict) else None
     return (
-        [_fault(entry) for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        [_fault(entry) for entry in entries[:MOST_FAULTS] if isinstance(entry, dict)]
+        if isinstance(entries, list)
+        else []
     )
 
 
@@ -78,10 +80,10 @@ def _fault(entry: dict[str, object]) -> Fault:
     meta = entry.get("meta")
     where = meta if isinstance(meta, dict) else {}
     return Fault(
-        str(entry.get("code", "")),
+        clean_line(str(entry.get("code", "")), limit=100),
         plain(str(entry.get("detail", ""))),
-        str(where.get("source_field", "")),
-        str(where.get("rule", "")),
+        clean_line(str(where.get("source_field", "")), limit=100),
+        clean_line(str(where.get("rule", "")), limit=100),
     )
 
 

@@ -12,6 +12,10 @@ from provisioning.drivers.types import Account, Observed, ServerState
 SYNTHETIC = frozenset({"STARTUP", "P_SERVER_LOCATION", "P_SERVER_UUID", "P_SERVER_ALLOCATION_LIMIT"})
 """What the panel mixes into `environment` and does not want back (contract section 6.1)."""
 
+LONGEST_TEXT, LARGEST_NUMBER = 65_535, 2**63 - 1
+"""The panel's own columns hold no more; what is larger would only fill our tables."""
+SHORT = 255
+
 STATES: Mapping[str | None, ServerState] = {
     None: ServerState.ACTIVE,
     "installing": ServerState.INSTALLING,
@@ -39,22 +43,29 @@ class Fields:
             raise Unknown(f"The panel's {self._name} has no usable “{key}”.")
         return value
 
+    def _sized(self, key: str, value: str, longest: int) -> str:
+        if len(value) > longest:
+            raise Unknown(f"The panel's {self._name} has a “{key}” of {len(value)} characters.")
+        return value
+
     def number(self, key: str) -> int:
-        """A whole number."""
-        return int(self._value(key, int))
+        """A whole number that the panel's database can hold."""
+        value = int(self._value(key, int))
+        if abs(value) > LARGEST_NUMBER:
+            raise Unknown(f"The panel's {self._name} has no usable “{key}”.")
+        return value
 
     def number_or_none(self, key: str) -> int | None:
         """A whole number, or null."""
-        value: int | None = self._value(key, int, type(None))
-        return value
+        return None if self._value(key, int, type(None)) is None else self.number(key)
 
-    def text(self, key: str) -> str:
-        """A text."""
-        return str(self._value(key, str))
+    def text(self, key: str, longest: int = SHORT) -> str:
+        """A text of at most so many characters."""
+        return self._sized(key, self._value(key, str), longest)
 
-    def text_or_empty(self, key: str) -> str:
+    def text_or_empty(self, key: str, longest: int = SHORT) -> str:
         """A text; null reads as empty."""
-        return self._value(key, str, type(None)) or ""
+        return self._sized(key, self._value(key, str, type(None)) or "", longest)
 
     def flag(self, key: str) -> bool:
         """A JSON boolean."""
@@ -73,7 +84,9 @@ class Fields:
         value = self._value(key, dict, list)
         if isinstance(value, list) and value:
             raise Unknown(f"The panel's {self._name} has no usable “{key}”.")
-        return {str(name): "" if item is None else str(item) for name, item in dict(value).items()}
+        found = {str(name): "" if item is None else str(item) for name, item in dict(value).items()}
+        self._sized(key, "".join([*found, *found.values()]), LONGEST_TEXT)
+        return found
 
 
 def account(data: Attributes, *, created: bool = False) -> Account:
@@ -81,10 +94,10 @@ def account(data: Attributes, *, created: bool = False) -> Account:
     fields = Fields(data, "user")
     return Account(
         id=str(fields.number("id")),
-        uuid=fields.text("uuid"),
+        uuid=fields.text("uuid", 60),
         mark=fields.text_or_empty("external_id"),
-        email=fields.text("email"),
-        username=fields.text("username"),
+        email=fields.text("email", 254),
+        username=fields.text("username", 191),
         is_admin=fields.flag("root_admin"),
         first_name=fields.text_or_empty("first_name"),
         last_name=fields.text_or_empty("last_name"),
@@ -97,8 +110,8 @@ def server(data: Attributes) -> Observed:
     fields = Fields(data, "server")
     return Observed(
         server_id=str(fields.number("id")),
-        uuid=fields.text("uuid"),
-        identifier=fields.text("identifier"),
+        uuid=fields.text("uuid", 60),
+        identifier=fields.text("identifier", 60),
         mark=fields.text_or_empty("external_id"),
         owner=str(fields.number("user")),
         name=fields.text("name"),
@@ -132,7 +145,7 @@ def _extra(fields: Fields) -> dict[str, Any]:
         **{name: fields.number(name) for name in ("node", "allocation", "nest", "egg")},
         "status": fields.text_or_empty("status"),
         "image": container.text("image"),
-        "startup": container.text("startup_command"),
+        "startup": container.text("startup_command", LONGEST_TEXT),
         "environment": {name: value for name, value in environment.items() if name not in SYNTHETIC},
         "threads": limits.text_or_empty("threads"),
         "oom_disabled": limits.flag("oom_disabled"),
@@ -148,7 +161,7 @@ def egg(data: Attributes) -> dict[str, Any]:
         "nest": fields.number("nest"),
         "name": fields.text("name"),
         "image": fields.text("docker_image"),
-        "startup": fields.text("startup"),
+        "startup": fields.text("startup", LONGEST_TEXT),
         "variables": [_variable(attributes_of(item, "egg_variable")) for item in listed],
     }
 
@@ -158,6 +171,6 @@ def _variable(data: Attributes) -> dict[str, str]:
     return {
         "name": fields.text("name"),
         "env": fields.text("env_variable"),
-        "default": fields.text_or_empty("default_value"),
-        "rules": fields.text_or_empty("rules"),
+        "default": fields.text_or_empty("default_value", LONGEST_TEXT),
+        "rules": fields.text_or_empty("rules", LONGEST_TEXT),
     }
