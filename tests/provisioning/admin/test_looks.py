@@ -71,6 +71,7 @@ def test_tiles_count_what_matters() -> None:
     running(product=product, suspend_at=now + dt.timedelta(hours=5))
     running(product=product, suspend_at=now + dt.timedelta(hours=30))
     running(product=product, ended_at=now, undo_until=now + dt.timedelta(hours=5))
+    running(product=product, ended_at=now, undo_until=now, terminated_at=now)
     late = factories.service(product=product, desired_state="present", generation=1)
     factories.operation(service=late, outcome="needs_staff")
     factories.event(status="held")
