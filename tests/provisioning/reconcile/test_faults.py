@@ -115,7 +115,7 @@ def test_waiting_is_visible_and_uses_no_attempt_up(bridge: Bridge, kind: Kind, r
     assert (operation.outcome, operation.reason) == (Outcome.WAITING, reason)
     assert operation.detail
     assert operation.waiting_since is not None
-    for _ in range(10):
+    for _ in range(4):
         pass_time(bridge, 901)
     operation.refresh_from_db()
     assert operation.outcome in LIVE_OUTCOMES

@@ -26,7 +26,7 @@ from tests import factories
 from tests.bridge import Bridge, document
 from tests.provisioning.reconcile.trouble import outlast, pass_time
 
-ORDERS = 6
+ORDERS = 4
 
 
 def order_many(bridge: Bridge) -> None:
@@ -54,7 +54,7 @@ def test_three_failures_open_the_breaker_and_then_only_probes_pass(bridge: Bridg
     assert (waiting.outcome, waiting.reason) == (Outcome.WAITING, "panel_unreachable")
     assert f"Panel “{bridge.row}” does not answer since" in waiting.detail
     began = clock.now()
-    for _ in range(30):
+    for _ in range(12):
         pass_time(bridge, settings.PROBE_SECONDS / 3)
     probes = len(bridge.panel.calls) - FAILURES_TO_OPEN
     assert 0 < probes <= (clock.now() - began).total_seconds() / settings.PROBE_SECONDS + 1
@@ -132,8 +132,8 @@ def test_a_refused_key_parks_the_panel_without_a_storm(bridge: Bridge, kind: str
     assert (operation.outcome, operation.reason) == (Outcome.WAITING, "panel_key")
     assert "refuses our key" in operation.detail
     hour = 3600
-    for _ in range(20):
-        pass_time(bridge, hour / 20)
+    for _ in range(12):
+        pass_time(bridge, hour / 12)
     assert len(bridge.panel.calls) - 1 <= hour / (settings.PROBE_SECONDS * PARKED_PROBES) + 1
     assert alerts("panel_parked") == 1
     assert not Operation.objects.filter(outcome=Outcome.NEEDS_STAFF).exists()
