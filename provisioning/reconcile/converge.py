@@ -11,7 +11,7 @@ import datetime as dt
 from django.conf import settings
 
 from provisioning import audit, desired
-from provisioning.choices import DesiredState, ObservedState, OperationKind, SuspendReason
+from provisioning.choices import DesiredState, ObservedState, OperationKind
 from provisioning.drivers.base import PanelDriver
 from provisioning.drivers.errors import Conflict, Rejected, Unknown, WrongServer
 from provisioning.drivers.types import (
@@ -23,13 +23,11 @@ from provisioning.drivers.types import (
     Observed,
     Plan,
     ServerRef,
-    ServerState,
-    Wanted,
 )
 from provisioning.exceptions import BillingBridgeError, NeedsStaff, PanelWaiting
 from provisioning.lib import clock
 from provisioning.models import Operation, Panel, PanelAccount, Service
-from provisioning.reconcile import create, guard
+from provisioning.reconcile import create, guard, installs
 from provisioning.reconcile.accounts import account_ensure, account_follow, account_known
 from provisioning.reconcile.lease import Lease
 from provisioning.reconcile.transport import PanelTransport, driver_for
@@ -152,13 +150,13 @@ class Converge:
     def carry_out(self, wanted: Desired, look: Look) -> Look:
         """Applies the plan that leads from the look to what is wanted, and proves it by a second look."""
         self._refuse_missing(wanted, look)
-        self._mend_install(wanted, look)
+        installs.install_mend(self, wanted, look)
         plan = self.driver.plan(wanted, look)
         if plan:
             self.note_plan(plan)
-            self._wait_for_install(wanted, look, plan)
+            installs.install_wait(self, look, plan)
             look = self._apply_all(plan, wanted, look)
-        self._settled(wanted, look)
+        installs.install_check(self, wanted, look)
         return look
 
     def _apply_all(self, plan: Plan, wanted: Desired, look: Look) -> Look:
@@ -208,71 +206,6 @@ class Converge:
             "one made.",
             reason="server_missing",
         )
-
-    def _mend_install(self, wanted: Desired, look: Look) -> None:
-        """A failed install is tried once more by itself: nothing of the customer's is on it yet."""
-        if isinstance(look, Absent) or look.state is not ServerState.INSTALL_FAILED:
-            return
-        if wanted.state is not Wanted.PRESENT or self.service.ready_at:
-            # One that ran before was reinstalled by its owner: that failure is theirs to see on the panel.
-            return
-        if self.operation.plan.get("reinstalled"):
-            raise NeedsStaff(
-                "The panel reports that the install failed, twice. Look at the install log on the panel, "
-                "mend the egg or its variables, reinstall there, then retry.",
-                reason="install_failed",
-            )
-        self.operation.plan["reinstalled"] = True
-        self.operation.save(update_fields=["plan"])
-        self.driver.apply(Change(ChangeKind.REINSTALL, "install once more"), wanted, look)
-        self.remember_columns(observed_state=ObservedState.INSTALLING)
-        raise PanelWaiting(
-            "The first install failed; the panel installs once more.",
-            reason="installing",
-            seconds=settings.INSTALL_POLL_SECONDS,
-        )
-
-    def _wait_for_install(self, wanted: Desired, look: Look, plan: Plan) -> None:
-        # Suspending an installing server would hide whether the install ever ended (contract trap 11). Who
-        # does not pay can wait that long; abuse cannot.
-        soft = {SuspendReason.OVERDUE.value, SuspendReason.CANCELLED.value}
-        patient = set(self.service.suspend_reasons) <= soft
-        if ChangeKind.SUSPEND in plan.kinds() and patient and not isinstance(look, Absent):
-            self._wait_while_busy(look)
-
-    def _wait_while_busy(self, look: Observed) -> None:
-        if look.state is ServerState.INSTALLING and not self._install_overdue():
-            raise PanelWaiting(
-                "The panel installs the server.", reason="installing", seconds=settings.INSTALL_POLL_SECONDS
-            )
-        if look.state is ServerState.BUSY:
-            raise PanelWaiting(
-                "The panel is busy with the server.",
-                reason="server_busy",
-                seconds=settings.INSTALL_POLL_SECONDS,
-            )
-
-    def _install_overdue(self) -> bool:
-        """Counted from this operation's first look at the install, on the project's clock."""
-        limit = dt.timedelta(seconds=settings.INSTALL_TIMEOUT_SECONDS)
-        since = self.operation.plan.get("installing_since")
-        if since is None:
-            self.operation.plan["installing_since"] = clock.now().isoformat()
-            self.operation.save(update_fields=["plan"])
-            return False
-        return clock.now() - dt.datetime.fromisoformat(since) > limit
-
-    def _settled(self, wanted: Desired, look: Look) -> None:
-        """A server that should run counts only once its install has ended."""
-        if isinstance(look, Absent) or wanted.state is not Wanted.PRESENT:
-            return
-        self._wait_while_busy(look)
-        if look.state is ServerState.INSTALLING:
-            raise NeedsStaff(
-                "The install has not ended for a long time. The node may have failed to fetch its image; "
-                "look at the panel, reinstall there, then retry.",
-                reason="install_stuck",
-            )
 
     # --- a service without a server yet, and one that has ended ------------------------------------
 

@@ -172,6 +172,17 @@ def test_an_install_that_fails_twice_needs_staff(bridge: Bridge) -> None:
     assert bridge.service().ready_at is None
 
 
+@pytest.mark.parametrize("kind", ["error", "down", "rate_limited"])
+def test_a_second_install_that_did_not_reach_the_panel_is_none(bridge: Bridge, kind: str) -> None:
+    bridge.panel.world.settings.installs.outcome = "fail"
+    bridge.panel.faults.add(kind, method="POST", path="reinstall", seconds=5)  # type: ignore[arg-type]
+    bridge.say("subscription.created")
+    bridge.panel.settle()
+    bridge.panel.world.settings.installs.outcome = "success"
+    outlast(bridge)
+    assert bridge.service().observed_state == ObservedState.ACTIVE
+
+
 def test_an_install_that_never_ends_is_told(bridge: Bridge, no_install_ends: None) -> None:
     bridge.say("subscription.created")
     waits(bridge, "installing", "installs the server")
