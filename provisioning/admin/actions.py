@@ -100,6 +100,7 @@ class ActionsAdmin(StaffAdmin):
     """A model whose rows have actions, each on a page of its own."""
 
     staff_actions: tuple[StaffAction, ...] = ()
+    change_form_outer_before_template = "admin/provisioning/offered.html"
 
     def pages(self) -> list[tuple[str, str, Callable[..., HttpResponse]]]:
         """The confirmation page of every action."""
@@ -113,6 +114,24 @@ class ActionsAdmin(StaffAdmin):
             for action in self.staff_actions
             if request.user.has_perm(action.permission) and action.shown(row)
         ]
+
+    def above(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What stands above a row's form: what can be pressed, and whatever a page adds."""
+        return {"offered": self.offered(request, row)}
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """The form, with what belongs above it."""
+        context = dict(extra_context or {})
+        if object_id:
+            context.update(self.above(request, self.found(request, object_id)))
+        answer: HttpResponse = super().changeform_view(request, object_id, form_url, context)
+        return answer
 
     def action_url(self, row: Any, slug: str) -> str:
         """The address of an action's page."""

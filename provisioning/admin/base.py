@@ -72,6 +72,15 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]
         """The list that attaches."""
         return StaffList
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Folds what was typed: e-mail addresses are stored folded, and ids are compared without case."""
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(
+            request, queryset, search_term.casefold()
+        )
+        return found
+
     def attach(self, rows: Any) -> Any:
         """What the cells of one page need beyond the query."""
         return rows

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from provisioning import selectors
+from provisioning.admin.actions import ActionForm, ActionsAdmin, Cleaned, StaffAction
 from provisioning.admin.base import ReadOnlyAdmin
 from provisioning.models import Customer, PanelAccount
+from provisioning.reconcile.accounts import account_unlink
 from provisioning.templatetags.bb import badge, when
 
 HELD = (
@@ -18,6 +22,18 @@ HELD = (
     "the panel. Then mend the panel's user, or link it under Panels, Link existing accounts, and press "
     "Try again now on the service."
 )
+
+
+class UnlinkForm(ActionForm):
+    """Why the link goes."""
+
+    note = forms.CharField(label="Why", max_length=200)
+
+
+def _unlink(row: PanelAccount, data: Cleaned, request: HttpRequest) -> str:
+    words = f"{row.customer} is no longer linked on “{row.panel}”."
+    account_unlink(row=row, note=data["note"])
+    return words
 
 
 @admin.register(Customer)
@@ -58,8 +74,21 @@ class CustomerAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PanelAccount)
-class PanelAccountAdmin(ReadOnlyAdmin):
+class PanelAccountAdmin(ActionsAdmin, ReadOnlyAdmin):
     """Customers' users on panels."""
+
+    staff_actions = (
+        StaffAction(
+            "unlink",
+            "Remove the link",
+            "provisioning.delete_panelaccount",
+            "The bridge forgets that this user on the panel is this customer's. The panel's user stays. With "
+            "the customer's next order the account is looked for again, by the safe rules.",
+            _unlink,
+            form=UnlinkForm,
+            danger=True,
+        ),
+    )
 
     list_display = ("who", "standing", "panel", "panel_user_id", "mark", "held_because")
     list_filter = ("state", "panel")
@@ -102,6 +131,10 @@ class PanelAccountAdmin(ReadOnlyAdmin):
             "wanted": "The account is to be found or made with the customer's next server.",
         }
         return words[row.state]
+
+    def row_url(self, row: PanelAccount) -> str:
+        """The list: the row itself is gone."""
+        return reverse("admin:provisioning_panelaccount_changelist")
 
     @admin.display(description="Linked")
     def linked(self, row: PanelAccount) -> str:

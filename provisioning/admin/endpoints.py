@@ -194,24 +194,13 @@ class WebhookEndpointAdmin(ConfigAdmin):
         """An endpoint that received anything is kept."""
         return f"“{row}” has received events. Untick “enabled” instead." if row.events.exists() else ""
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
-        """The form, with the address to copy above it."""
-        context = dict(extra_context or {})
-        if object_id:
-            row = self.found(request, object_id)
-            address = settings.PUBLIC_URL + reverse("webhook", args=[row.address])
-            may_change = self.has_change_permission(request, row)
-            context.update(
-                endpoint=row, address=address, may_change=may_change, offered=self.offered(request, row)
-            )
-        answer: HttpResponse = super().changeform_view(request, object_id, form_url, context)
-        return answer
+    def above(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What can be pressed, and the address to copy."""
+        return super().above(request, row) | {
+            "endpoint": row,
+            "address": settings.PUBLIC_URL + reverse("webhook", args=[row.address]),
+            "may_change": self.has_change_permission(request, row),
+        }
 
     def pages(self) -> list[tuple[str, str, Any]]:
         """The page that makes a secret."""

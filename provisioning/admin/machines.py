@@ -62,7 +62,6 @@ class ApiTokenAdmin(ActionsAdmin, ReadOnlyAdmin):
     fields = ("name", "user", "ending", "ends", "used", "created_at")
     readonly_fields = fields
     change_list_template = "admin/provisioning/apitoken_list.html"
-    change_form_outer_before_template = "admin/provisioning/offered.html"
     staff_actions = (
         StaffAction(
             "end",
@@ -94,20 +93,6 @@ class ApiTokenAdmin(ActionsAdmin, ReadOnlyAdmin):
         """The list, with the button that makes one."""
         may_add = request.user.has_perm("provisioning.add_apitoken")
         return super().changelist_view(request, {**(extra_context or {}), "may_make_token": may_add})
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
-        """One token, with what can be pressed."""
-        context = dict(extra_context or {})
-        if object_id:
-            context["offered"] = self.offered(request, self.found(request, object_id))
-        answer: HttpResponse = super().changeform_view(request, object_id, form_url, context)
-        return answer
 
     def pages(self) -> list[tuple[str, str, Any]]:
         """The page that makes a token."""
@@ -193,7 +178,6 @@ class InstallationAdmin(ActionsAdmin, ReadOnlyAdmin):
     list_display = ("installation_id", "observe_only", "created_at")
     fields = ("installation_id", "environment_id", "observe_only", "created_at")
     readonly_fields = fields
-    change_form_outer_before_template = "admin/provisioning/offered.html"
     staff_actions = (
         StaffAction(
             "observe",
@@ -230,20 +214,6 @@ class InstallationAdmin(ActionsAdmin, ReadOnlyAdmin):
     def environment_id(self, row: Installation) -> str:
         """INSTALLATION_ID."""
         return settings.INSTALLATION_ID
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
-        """The row, with what can be pressed."""
-        context = dict(extra_context or {})
-        if object_id:
-            context["offered"] = self.offered(request, self.found(request, object_id))
-        answer: HttpResponse = super().changeform_view(request, object_id, form_url, context)
-        return answer
 
 
 @admin.register(Heartbeat)

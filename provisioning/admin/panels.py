@@ -190,19 +190,9 @@ class PanelAdmin(ConfigAdmin):
                 panels.panel_unpark(obj)
             messages.info(request, "The new key is in use. Test the connection now.")
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
-        """The form, with the panel's state above it."""
-        context = dict(extra_context or {})
-        if object_id:
-            context.update(self._state(request, self.found(request, object_id)))
-        answer: HttpResponse = super().changeform_view(request, object_id, form_url, context)
-        return answer
+    def above(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """The panel's state."""
+        return self._state(request, row)
 
     def _state(self, request: HttpRequest, row: Panel) -> dict[str, Any]:
         gate = getattr(row, "gate", None)

@@ -112,20 +112,9 @@ class ProductAdmin(ConfigAdmin):
         if count:
             messages.success(request, _linked(count))
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
-        """The form, with what can be pressed above it."""
-        context = dict(extra_context or {})
-        if object_id:
-            row = self.found(request, object_id)
-            context.update(product=row, offered=self.offered(request, row))
-        answer: HttpResponse = super().changeform_view(request, object_id, form_url, context)
-        return answer
+    def above(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What can be pressed, and the product for its preview."""
+        return super().above(request, row) | {"product": row}
 
     def pages(self) -> list[tuple[str, str, Any]]:
         """The payload preview."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from django.db import transaction
+
 from provisioning import audit
 from provisioning.choices import AccountState
 from provisioning.drivers.base import PanelDriver
 from provisioning.drivers.errors import AccountHeld, Conflict, DriverError, Rejected
 from provisioning.drivers.types import Account, AccountWant
+from provisioning.exceptions import TransitionError
 from provisioning.lib import clock
 from provisioning.lib.names import fold_email, panel_username, person_name
 from provisioning.models import Customer, Notification, Panel, PanelAccount, Product, Service
@@ -88,6 +91,28 @@ def _mark_is_ambiguous(row: PanelAccount) -> bool:
     """Whether a bare billing user id may mean another shop's customer: two shops count from 1 each."""
     others = Product.objects.filter(panel=row.panel).exclude(connection=row.customer.connection_id)
     return row.mark == row.customer.billing_user_id and others.exists()
+
+
+def account_unlink(*, row: PanelAccount, note: str) -> None:
+    """Takes a link between customer and panel user away; the panel's user stays as it is.
+
+    Raises TransitionError while a server of the customer is on that panel: its owner is what the delete
+    guard compares, so nothing could ever prove it again.
+    """
+    servers = Service.objects.filter(customer=row.customer, panel=row.panel).exclude(server_id="")
+    if servers.exists():
+        raise TransitionError(
+            f"{row.customer} still has servers on “{row.panel}”. Move or end them first; the link is what "
+            "proves whose they are."
+        )
+    with transaction.atomic():
+        row.delete()
+        audit.record(
+            service=None,
+            action="account.unlinked",
+            message=f"{row.customer} is no longer linked to panel user {row.panel_user_id or '(none)'} of "
+            f"“{row.panel}”. {note}".strip(),
+        )
 
 
 def account_hold(*, row: PanelAccount, words: str) -> None:

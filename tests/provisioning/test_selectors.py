@@ -24,8 +24,8 @@ RUNNING: dict[str, Any] = {"desired_state": "present", "observed_state": "active
 
 
 def at(**offset: float) -> dt.datetime:
-    """A moment from now."""
-    return clock.now() + dt.timedelta(**offset)
+    """A moment from now, by the host's clock: the tables below are made before there is a database."""
+    return dt.datetime.now(dt.UTC) + dt.timedelta(**offset)
 
 
 def row_of(service: Service) -> Service:
