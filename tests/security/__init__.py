@@ -1,0 +1,1 @@
+"""What strangers, customers, senders, panels and staff with few rights can reach, and what they can't."""
