@@ -85,10 +85,12 @@ def service_refresh(*, service: Service, raise_generation: bool = False) -> bool
     reasons_before = list(service.suspend_reasons)
     changed = before != decision.state
     limits_changed = _close_entitlements(service, now) or raise_generation
+    warned = bool(decision.warn_at and decision.warn_at <= now and decision.warn_at != service.warn_at)
     _store(service, decision)
     if changed or (limits_changed and decision.state is not DesiredState.NONE):
         service.generation += 1
-    _wake(service, decision, at_once=service.generation != service.loaded_generation)
+    # Nothing is to be done on the panel when a warning is due at once, but its mail must not wait.
+    _wake(service, decision, at_once=warned or service.generation != service.loaded_generation)
     service.save(update_fields=REFRESHED)
     if changed or reasons_before != service.suspend_reasons:
         _tell(service, before, decision)

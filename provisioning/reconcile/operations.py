@@ -21,6 +21,8 @@ ALERTED_WAITS = ("no_capacity", "product_unmapped", "observe_only", "brake")
 LONG_WAITS = ("panel_unknown", "node_unreachable", "server_busy", "create_unknown")
 """Waits that end by themselves as a rule. If one lasts, staff are told once a day for each panel."""
 LONG = dt.timedelta(minutes=15)
+USUAL_WAITS = ("installing", "rate_budget")
+"""Waits that are part of any day: they show while they last, and leave no line on the timeline."""
 
 
 def operation_live(service: Service) -> Operation | None:
@@ -81,12 +83,24 @@ def operation_wait(
     operation.public = public
     operation.next_attempt_at = now + dt.timedelta(seconds=seconds)
     operation.save()
+    _tell_wait(operation, reason, words)
     if reason == "brake":
         _alert(operation, f"brake:{operation.panel_id}:{now:%Y-%m-%d}", "brake")
     elif reason in ALERTED_WAITS:
-        _alert(operation, f"waiting:{operation.pk}:{reason}", "waiting")
+        # One cause, one alert: two hundred orders of an unmapped product are one thing to do.
+        cause = f"{operation.panel_id}:{operation.service.billing_product_id}"
+        _alert(operation, f"waiting:{reason}:{cause}:{now:%Y-%m-%d}"[:160], "waiting")
     elif reason in LONG_WAITS and now - operation.waiting_since > LONG:
         _alert(operation, f"long_wait:{operation.panel_id}:{reason}:{now:%Y-%m-%d}", "waiting")
+
+
+def _tell_wait(operation: Operation, reason: str, words: str) -> None:
+    """The timeline keeps for what an operation waited, once for each reason, also when the wait is over."""
+    action = f"waiting.{reason}"
+    if reason in USUAL_WAITS or AuditEntry.objects.filter(operation=operation, action=action).exists():
+        return
+    whom = f"Waiting for panel “{operation.panel}”" if operation.panel else "Waiting"
+    audit.record(service=operation.service, operation=operation, action=action, message=f"{whom}: {words}")
 
 
 def operation_retry(*, operation: Operation, reason: str, words: str, public: str = "") -> None:

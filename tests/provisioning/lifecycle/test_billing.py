@@ -297,3 +297,23 @@ def test_the_timeline_reads_like_a_story(shop: Shop) -> None:
     assert told[0] == "Paid: the server is to be made."
     assert told[1].startswith("Cancelled: suspended, can be undone until ")
     assert told[2] == "To be running."
+
+
+@pytest.mark.req("T83-02")
+@pytest.mark.parametrize(("warn_after", "wakes"), [(dt.timedelta(0), True), (DAY, False)])
+def test_a_warning_that_is_due_at_once_wakes_a_worker(
+    shop: Shop, warn_after: dt.timedelta, wakes: bool
+) -> None:
+    policy = factories.policy(warn_after=warn_after)
+    shop.product("warned", policy=policy)
+    shop.orders(product_id="warned")
+    Service.objects.update(next_check_at=None)
+    shop.says("payment.failed")
+    due = shop.service().next_check_at
+    assert due is not None
+    assert (due <= project_clock.now()) is wakes
+    Service.objects.update(next_check_at=None)
+    service = shop.service()
+    service_refresh(service=service)
+    assert service.next_check_at is not None
+    assert service.next_check_at > project_clock.now(), "the same warning wakes once"

@@ -8,7 +8,7 @@ from django.conf import settings
 from provisioning.choices import LIVE_OUTCOMES, ObservedState, Outcome
 from provisioning.drivers.pterodactyl import client
 from provisioning.lib.http import HttpClient
-from provisioning.models import Operation
+from provisioning.models import AuditEntry, Operation
 from provisioning.reconcile import transport
 from provisioning.sandbox.faults import Kind
 from tests.bridge import Bridge, document
@@ -125,6 +125,8 @@ def test_waiting_is_visible_and_uses_no_attempt_up(bridge: Bridge, kind: Kind, r
     outlast(bridge)
     assert len(bridge.servers()) == 1
     assert bridge.service().converged
+    told = AuditEntry.objects.filter(operation=operation, action=f"waiting.{reason}")
+    assert [entry.message.split(":")[0] for entry in told] == [f"Waiting for panel “{operation.panel}”"]
 
 
 def test_a_panel_that_answers_too_late_has_still_made_one_server(
