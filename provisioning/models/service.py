@@ -33,7 +33,7 @@ class Service(models.Model):
     billing_product_id = models.CharField(max_length=120)
     tier = models.CharField(max_length=80, blank=True)
     properties = models.JSONField(default=dict, blank=True)
-    external_id = models.CharField(max_length=191, unique=True)
+    external_id = models.CharField(max_length=191)
     created_at = models.DateTimeField(auto_now_add=True)
 
     # What billing said: last-writer-wins registers, each with the time and rank of its writer.
@@ -88,12 +88,15 @@ class Service(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["connection", "billing_id"], name="service_by_billing_id")
+            models.UniqueConstraint(fields=["connection", "billing_id"], name="service_by_billing_id"),
+            # Our marks are unique by how they are made; a bare one only on its own panel.
+            models.UniqueConstraint(fields=["panel", "external_id"], name="one_mark_per_panel"),
         ]
         indexes = [
             models.Index(
                 fields=["next_check_at"], condition=Q(next_check_at__isnull=False), name="service_due"
             ),
+            models.Index(fields=["external_id"], name="service_mark"),
             models.Index(fields=["desired_state", "observed_state"], name="service_states"),
             models.Index(fields=["panel", "server_id"], name="service_server"),
             models.Index(fields=["customer"], name="service_customer"),

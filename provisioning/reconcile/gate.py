@@ -162,7 +162,8 @@ def gate_park(*, panel: Panel, words: str) -> None:
     )
     if parked:
         staff_notify(
-            key=f"panel_parked:{panel.pk}:{now.isoformat()}",
+            # By the day: a key that lacks one right only is parked again after each call that it may make.
+            key=f"panel_parked:{panel.pk}:{now:%Y-%m-%d}",
             template="panel_parked",
             context={"panel": panel.name, "panel_id": panel.pk, "words": words},
         )
