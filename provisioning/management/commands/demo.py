@@ -26,6 +26,8 @@ from provisioning.management.demo.story import Story
 from provisioning.management.supervisor import Supervisor, command_argv, require_free_port, web_argv
 
 WEB_PATIENCE = 60
+INTERRUPTED = 130
+"""The exit code that shells expect of what Ctrl-C has ended."""
 PORTS = {"web": 8900, "panel": 8901, "billing": 8902}
 
 
@@ -64,19 +66,26 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         cast = cast_make(panel_port=ports["panel"], billing_port=ports["billing"])
         private_write(demo_dir() / "admin.json", json.dumps(self._sign_in(cast)))
-        with Supervisor(grace=20) as children:
-            self._start(children, ports)
-            self._wait_for_web(children)
-            self._greet(cast, ports)
-            failed = self._tell(cast)
-            if once:
-                if failed:
-                    raise CommandError(f"{failed} The processes' logs are in {demo_dir() / 'log'}.")
-                return
-            self._farewell(cast)
-            problem = children.wait()
+        try:
+            with Supervisor(grace=20) as children:
+                problem = self._perform(children, cast, ports, once=once)
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted; everything was stopped.", returncode=INTERRUPTED) from None
         if problem:
             raise CommandError(f"{problem} Everything else was stopped as well.")
+
+    def _perform(self, children: Supervisor, cast: Cast, ports: dict[str, int], *, once: bool) -> str:
+        """Starts, plays, and serves until a signal; returns what ended by itself."""
+        self._start(children, ports)
+        self._wait_for_web(children)
+        self._greet(cast, ports)
+        failed = self._tell(cast)
+        if once:
+            if failed:
+                raise CommandError(f"{failed} The processes' logs are in {demo_dir() / 'log'}.")
+            return ""
+        self._farewell(cast)
+        return children.wait()
 
     def _start(self, children: Supervisor, ports: dict[str, int]) -> None:
         log = demo_dir().resolve() / "log"
