@@ -1,0 +1,1 @@
+"""The real processes on loopback ports: what goes in and what is seen goes through HTTP alone."""

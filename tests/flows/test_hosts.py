@@ -1,0 +1,87 @@
+"""Several clusters and tickers side by side, restarts of all, and a web server that dies under load."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.flows.conftest import StackMaker
+from tests.flows.stack import Stack
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+ORDERS = [str(number) for number in range(3001, 3021)]
+LEADER = "SELECT holder FROM provisioning_heartbeat WHERE name = 'tick'"
+
+
+def leader(stack: Stack) -> int:
+    """The pid of the ticker that leads; 0 if none does."""
+    rows = stack.store.select(LEADER)
+    return int(rows[0][0].rpartition(":")[2] or 0) if rows else 0
+
+
+def test_two_clusters_and_two_tickers_create_each_server_once(start: StackMaker) -> None:
+    stack = start(clusters=2, tickers=2)
+    stack.read.panel_control("POST", "settings", {"unique_external_ids": False})
+    stack.until("a leader", lambda: leader(stack))
+    stack.order(ORDERS)
+    leads = next(ticker for ticker in stack.tickers if ticker.pid == leader(stack))
+    leads.kill()
+    stack.store.queue_lose()
+    stack.until("another leader", lambda: leader(stack) not in (0, leads.pid))
+    stack.until_served(ORDERS, patience=60)
+    assert stack.creates() == len(ORDERS)
+
+
+def test_a_clean_stop_in_the_middle_of_work_loses_nothing(start: StackMaker) -> None:
+    stack = start()
+    stack.read.panel_control("POST", "settings", {"unique_external_ids": False})
+    stack.arm("slow", seconds=2)
+    stack.order(ORDERS[:8])
+    stack.until("the create under way", stack.create_under_way)
+    engine = [stack.web, *stack.clusters, *stack.tickers]
+    began = time.monotonic()
+    for part in engine:
+        part.end()
+    stack.until("all of them ended", lambda: all(part.ended for part in engine), patience=20)
+    assert time.monotonic() - began < 20
+    assert ["(exit code 0)" in part.ended for part in engine] == [True] * len(engine)
+    for part in engine:
+        part.stop()
+        part.start()
+    stack.wait_for_web()
+    stack.until_served(ORDERS[:8])
+    assert stack.creates() == 8
+
+
+def post_until_kept(stack: Stack, webhook_id: str) -> None:
+    """What a sender does: the same id again until the answer is 202."""
+    cast = stack.ground.cast
+    event = {"event": "note.added", "subscription_id": webhook_id}
+    body = {"url": cast.webhook_url, "secret": cast.secret, "event": event, "id": webhook_id}
+    for _ in range(200):
+        sent = stack.read.control(cast.billing_url, "POST", "send", body)
+        if sent["status"] == 202:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{webhook_id} was never kept: {sent}")
+
+
+@pytest.mark.req("T83-12")
+def test_every_acknowledged_event_is_kept_once_though_the_web_server_dies(start: StackMaker) -> None:
+    stack = start()
+    ids = [f"msg_{number}" for number in range(150)]
+    with ThreadPoolExecutor(4) as pool:
+        sending = [pool.submit(post_until_kept, stack, webhook_id) for webhook_id in ids]
+        for share in (0.2, 0.5, 0.8):
+            while sum(future.done() for future in sending) < share * len(ids):
+                time.sleep(0.01)
+            stack.web.kill()
+            stack.web.start()
+        for future in sending:
+            future.result()
+    stack.wait_for_web()
+    assert Counter(event["sender_id"] for event in stack.events(page_size="200")) == Counter(ids)
+    stack.until("all of them looked at", lambda: not list(stack.events(status="received")))
