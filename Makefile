@@ -22,8 +22,8 @@ demo: $(VENV)/.runtime ## Play the story on this machine and keep serving; ONCE=
 run: $(VENV)/.runtime ## Run web server, workers and ticker from .env in this terminal
 	@$(BIN)/python manage.py run
 
-test: $(VENV)/.installed ## Run all tests but the browser's, on SQLite; PYTEST_ARGS adds options
-	@$(BIN)/python -m pytest $(XDIST) -q -m "not browser" --req-report=var/requirements.json $(PYTEST_ARGS)
+test: $(VENV)/.installed ## Run all tests but slow ones and the browser's, on SQLite; PYTEST_ARGS adds options
+	@$(BIN)/python -m pytest $(XDIST) -q -m "not browser and not slow" --req-report=var/requirements.json $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed ## Check style, templates and the direction of imports
 	@$(BIN)/ruff check .
