@@ -71,6 +71,9 @@ def logging_config(*, readable: bool, level: str) -> dict[str, Any]:
                 "django": level,
                 # Django's own line per request would hold the query string.
                 "django.server": "ERROR",
+                # At DEBUG these two write whole page contexts and the parameters of each query.
+                "django.template": "WARNING",
+                "django.db.backends": "WARNING",
                 "django-q": level,
                 "axes": "WARNING",
                 "urllib3": "WARNING",
