@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware, PolicyParts
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 STRICT_POLICY: Final[dict[str, Any]] = {
@@ -40,7 +41,14 @@ PASSWORD_VALIDATORS: Final[list[dict[str, Any]]] = [
 
 
 class PolicyMiddleware(CSPMiddleware):
-    """Sends the content policy: strict, or the admin's."""
+    """Sends the content policy, strict or the admin's; and lets no cache keep a page with people's data."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """The policy, and `no-store` on whatever says nothing of caches itself."""
+        answer: HttpResponseBase = super().process_response(request, response)
+        if not request.path_info.startswith(settings.STATIC_URL):
+            answer.setdefault("Cache-Control", "no-store")
+        return answer
 
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
