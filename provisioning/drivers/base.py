@@ -27,6 +27,7 @@ from provisioning.drivers.types import (
     Plan,
     ServerRef,
     ServerState,
+    SignIn,
     Transport,
     Wanted,
 )
@@ -119,8 +120,8 @@ class PanelDriver(ABC):
         """The link of *Go to server* (CAL-40)."""
 
     @abstractmethod
-    def sign_in_help(self, observed: Observed, account: Account) -> dict[str, str]:
-        """What the ready mail says: panel address, sign-in name, forgot-password page, SFTP. No password."""
+    def sign_in_help(self, observed: Observed, account: Account) -> SignIn:
+        """What the ready mail says (CAL-40, T83-07). May call the panel once for what it never learnt."""
 
     def plan(self, desired: Desired, observed: Look) -> Plan | None:
         """The difference as data; None where nothing is to do. Pure."""

@@ -132,6 +132,19 @@ class Account:
 
 
 @dataclass(frozen=True)
+class SignIn:
+    """What a customer needs to use a server: stored with its last look, said by the ready mail."""
+
+    panel_url: str
+    email: str
+    forgot_url: str
+    server_url: str
+    sftp_host: str = ""
+    sftp_port: str = ""
+    sftp_user: str = ""
+
+
+@dataclass(frozen=True)
 class ServerRef:
     """How to find a server: by the panel's id if we have it, else by our mark."""
 

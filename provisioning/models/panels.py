@@ -12,6 +12,9 @@ class PanelGate(models.Model):
 
     panel = models.OneToOneField(Panel, on_delete=models.CASCADE, related_name="gate")
     tat = models.FloatField(default=0, help_text="GCRA's theoretical arrival time, seconds of the one clock.")
+    booked = models.FloatField(
+        default=0, help_text="Until when, in seconds of the one clock, calls are promised to work that waits."
+    )
     limit_seen = models.PositiveIntegerField(null=True, help_text="Calls a minute, from the panel's header.")
     remaining_seen = models.PositiveIntegerField(null=True)
     silent_until = models.DateTimeField(null=True, help_text="The panel asked for silence (429).")

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from provisioning.choices import DesiredState, ObservedState, SuspendReason
+from provisioning.drivers.types import SignIn
 from provisioning.lib import clock
 from provisioning.models import Notification, Service
 from provisioning.notifications.writers import notification_write
@@ -26,7 +27,7 @@ STOPPED = (SUSPENDED, CANCELLED)
 STATE_TOLD = (READY, SUSPENDED, RUNNING_AGAIN, CANCELLED, DELETED)
 """The mails that tell whether the server runs: the newest of them is what the customer believes."""
 
-SIGN_IN = ("panel_url", "email", "forgot_url", "sftp_host", "sftp_port", "sftp_user", "server_url")
+SIGN_IN = tuple(item.name for item in fields(SignIn))
 """What the ready mail may say of signing in (T83-07). A closed list: no password and no token gets in."""
 
 MOST_REMEMBERED = 50

@@ -10,6 +10,7 @@ import datetime as dt
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import structlog
 from django.conf import settings
@@ -195,7 +196,7 @@ def _note_ready(job: Converge, look: Observed) -> None:
     row = job.account
     account = Account(row.panel_user_id, row.uuid, row.mark, row.email, row.username, is_admin=False)
     sign_in = job.driver.sign_in_help(look, account)
-    job.remember_columns(observed=service.observed | {"sign_in": sign_in}, ready_at=clock.now())
+    job.remember_columns(observed=service.observed | {"sign_in": asdict(sign_in)}, ready_at=clock.now())
     job.tell("server.ready", "The server is ready.")
 
 

@@ -25,6 +25,10 @@ PARKED_PROBES = 10
 """A parked panel is probed this many times more rarely than one that is down."""
 PANEL_REASONS = ("panel_unreachable", "panel_unknown", "panel_key", "panel_tls", "panel_address")
 """What waits for one of these waits for the panel as a whole, and goes on when it answers again."""
+CALLS_BOOKED = 2
+"""What a piece of work usually needs: its moments are booked that far apart."""
+LONGEST_BOOKING = 600.0
+"""Seconds. Beyond it moments are shared: a change of the panel's limit must not leave anybody for hours."""
 URGENT_RESERVE = 0.3
 """The share of the burst that sweeps leave to paying customers."""
 
@@ -38,7 +42,7 @@ def budget(panel: Panel, gate: PanelGate, default_rate: int) -> tuple[int, int]:
     """(calls a minute, burst) such that no minute ever sees more than the panel allows."""
     allowed = gate.limit_seen or default_rate
     total = panel.rate_per_minute or int(allowed * 0.95)
-    burst = max(2, total // 5)
+    burst = max(2, total // 10)
     return max(1, total - burst), burst
 
 
@@ -62,11 +66,25 @@ def gate_pass(*, panel: Panel, default_rate: int, urgent: bool = True, trial: bo
             reserve=0 if urgent or probing else int(burst * URGENT_RESERVE),
         )
         if not decision.granted:
-            words = f"Panel “{panel}” allows {rate + burst} calls a minute; our share is used up."
-            raise PanelWaiting(words, reason="rate_budget", seconds=decision.wait)
+            _book(panel, gate, now.timestamp() + decision.wait, rate=rate, burst=burst)
+            continue
         if PanelGate.objects.filter(pk=gate.pk, tat=gate.tat).update(tat=decision.tat):
             return
     raise PanelWaiting(f"Many workers call panel “{panel}” at once.", reason="rate_budget", seconds=1)
+
+
+def _book(panel: Panel, gate: PanelGate, earliest: float, *, rate: int, burst: int) -> None:
+    """Promises whoever was refused a moment of their own, one after the other.
+
+    Otherwise a thousand orders that wait would all come back for the next free call, each second anew.
+    Raises PanelWaiting once the moment is booked; returns where somebody else was faster.
+    """
+    now = clock.now().timestamp()
+    at = min(max(gate.booked, earliest), now + LONGEST_BOOKING)
+    after = at + CALLS_BOOKED * 60 / rate
+    if PanelGate.objects.filter(pk=gate.pk, booked=gate.booked).update(booked=after):
+        words = f"Panel “{panel}” allows {rate + burst} calls a minute; our share is used up."
+        raise PanelWaiting(words, reason="rate_budget", seconds=max(at - now, 0.1))
 
 
 def _check_silence(panel: Panel, gate: PanelGate, now: dt.datetime) -> None:
@@ -79,13 +97,12 @@ def _check_breaker(panel: Panel, gate: PanelGate, now: dt.datetime) -> bool:
     """Whether this call is the probe of an open breaker. Raises PanelWaiting for all others."""
     if gate.open_until is None:
         return False
-    wait = (gate.open_until - now).total_seconds()
-    if wait <= 0 and _claim_probe(gate, now):
+    if gate.open_until <= now and _claim_probe(gate, now):
         return True
+    # How long to wait is left to the engine's patience: the sweep sends the probes, and recovery wakes all.
     raise PanelWaiting(
         down_words(panel, gate),
         reason="panel_key" if gate.parked_at else "panel_unreachable",
-        seconds=max(wait, 0) or settings.PROBE_SECONDS,
     )
 
 
@@ -175,3 +192,15 @@ def gate_unpark(*, panel: Panel) -> None:
         parked_at=None, open_until=None, failures=0, down_since=None, silent_until=None, last_error=""
     )
     wake_waiting(panel=panel)
+
+
+def probes_due() -> list[int]:
+    """The oldest waiting service of each panel whose breaker is due for a probe; the others sleep on."""
+    found = []
+    for panel in PanelGate.objects.filter(open_until__lte=clock.now()).values_list("panel", flat=True):
+        waiting = Operation.objects.filter(panel=panel, outcome__in=LIVE_OUTCOMES, reason__in=PANEL_REASONS)
+        first = waiting.order_by("waiting_since", "pk").first()
+        if first:
+            Operation.objects.filter(pk=first.pk).update(next_attempt_at=clock.now())
+            found.append(first.service_id)
+    return found

@@ -19,6 +19,7 @@ from provisioning.choices import LIVE_OUTCOMES, DesiredState, EventStatus, Outco
 from provisioning.lib import clock
 from provisioning.models import Event, Operation, PanelCall, Service
 from provisioning.notifications.tasks import notification_sweep
+from provisioning.reconcile.gate import probes_due
 from provisioning.reconcile.heartbeats import beat
 
 BATCH = 500
@@ -34,6 +35,7 @@ def sweep_due() -> int:
     """Wakes a worker for every service and event that is due. Returns how many."""
     services = Service.objects.all()
     events = Event.objects.filter(status=EventStatus.RECEIVED)
+    Service.objects.filter(pk__in=probes_due()).update(next_check_at=clock.now())
     return _wake(services, "next_check_at", queue.RECONCILE_SERVICE) + _wake(
         events, "next_attempt_at", queue.PROCESS_EVENT
     )

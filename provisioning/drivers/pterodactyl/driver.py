@@ -39,6 +39,7 @@ from provisioning.drivers.types import (
     PanelConfig,
     ServerRef,
     ServerState,
+    SignIn,
     Transport,
 )
 from provisioning.exceptions import SpecProblem
@@ -236,18 +237,19 @@ class PterodactylDriver(PanelDriver):
         """The server's page in the panel (CAL-40)."""
         return f"{self.config.url.rstrip('/')}/server/{observed.identifier}"
 
-    def sign_in_help(self, observed: Observed, account: Account) -> dict[str, str]:
+    def sign_in_help(self, observed: Observed, account: Account) -> SignIn:
         """Panel, sign-in e-mail, forgot-password page, SFTP. One call for a node that isn't known yet."""
         host, port = sftp_place(self._client, self.memory, observed.extra["node"])
         panel = self.config.url.rstrip("/")
-        return {
-            "panel_url": panel,
-            "email": account.email,
-            "forgot_password_url": f"{panel}/auth/password",
-            "sftp_host": host,
-            "sftp_port": str(port),
-            "sftp_user": f"{account.username}.{observed.identifier}",
-        }
+        return SignIn(
+            panel_url=panel,
+            email=account.email,
+            forgot_url=f"{panel}/auth/password",
+            server_url=self.server_url(observed),
+            sftp_host=host,
+            sftp_port=str(port),
+            sftp_user=f"{account.username}.{observed.identifier}",
+        )
 
 
 def _expected(found: Observed, fits: bool, *, maybe_done: bool = False) -> Observed:

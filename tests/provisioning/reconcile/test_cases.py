@@ -101,7 +101,6 @@ def test_a_full_node_waits_and_goes_on_when_room_comes(bridge: Bridge) -> None:
         allocation.server_id = allocation.server_id or 999
     bridge.say("subscription.created")
     waits(bridge, "no_capacity", "no free allocation")
-    operation = bridge.operation()
     assert Notification.objects.filter(template="waiting").count() == 1
     pass_time(bridge, 3600)
     pass_time(bridge, 3600)

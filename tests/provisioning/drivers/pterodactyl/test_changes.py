@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -253,16 +254,18 @@ def test_there_is_nothing_to_change_on_an_absent_server(work: Bench) -> None:
     assert work.calls() == 0
 
 
+@pytest.mark.req("CAL-40")
 def test_links_and_sign_in_help(work: Bench) -> None:
     server = made(work)
     account = next(found for found in work.driver.accounts() if found.mark == "7")
     work.calls()
     assert work.driver.server_url(server) == f"{work.panel.url}/server/{server.identifier}"
     for calls in (1, 0):
-        assert work.driver.sign_in_help(server, account) == {
+        assert asdict(work.driver.sign_in_help(server, account)) == {
             "panel_url": work.panel.url,
             "email": "ada@example.com",
-            "forgot_password_url": f"{work.panel.url}/auth/password",
+            "forgot_url": f"{work.panel.url}/auth/password",
+            "server_url": f"{work.panel.url}/server/{server.identifier}",
             "sftp_host": "node-1.example.com",
             "sftp_port": "2022",
             "sftp_user": f"ada_7.{server.identifier}",
