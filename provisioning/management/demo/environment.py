@@ -60,6 +60,10 @@ def demo_environment(*, web: int, panel: int, billing: int) -> dict[str, str]:
         "ENV_FILE": "",
         "DEMO": "true",
         "VAR_DIR": str(folder),
+        # Whatever the terminal has set for real use: the demo keeps to its own folder, and mails nobody.
+        "DATABASE_URL": "",
+        "REDIS_URL": "",
+        "EMAIL_URL": "",
         "SECRET_KEY": secrets.token_urlsafe(48),
         "FIELD_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "INSTALLATION_ID": "demo",

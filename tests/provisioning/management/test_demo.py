@@ -42,3 +42,10 @@ def test_each_demo_has_keys_of_its_own_that_only_its_owner_reads() -> None:
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
     assert stat.S_IMODE(written.parent.stat().st_mode) == 0o700
     assert f"SECRET_KEY={second['SECRET_KEY']}" in written.read_text()
+
+
+def test_a_demo_keeps_away_from_what_the_terminal_is_set_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "REDIS_URL", "EMAIL_URL"):
+        monkeypatch.setenv(name, "real://use")
+    environment = {**os.environ, **demo_environment(web=1, panel=2, billing=3)}
+    assert {environment[name] for name in ("DATABASE_URL", "REDIS_URL", "EMAIL_URL")} == {""}
