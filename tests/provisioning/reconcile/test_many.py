@@ -60,7 +60,6 @@ def test_a_crowd_that_waits_for_the_budget_comes_back_one_by_one(bridge: Bridge)
     moments = sorted(waiting.values_list("next_attempt_at", flat=True))
     gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(moments)]
     assert min(gaps) >= 2 * 60 / 20 - 0.5, "each has a moment of its own"
-    for _ in range(40):
-        pass_time(bridge, 6)
+    outlast(bridge, looks=120)
     assert len(bridge.servers()) == 12
     assert Operation.objects.exclude(outcome="succeeded").count() == 0
