@@ -301,11 +301,15 @@ class Stack:
         """Whether the armed fault has met its request: the create is being answered at this moment."""
         return not self.read.panel_control("GET", "faults")["faults"]
 
+    def asked(self) -> list[int]:
+        """The panel's answer to every create of a server that it was asked for, by status."""
+        calls = self.read.panel_control("GET", "calls")["calls"]
+        rows = [call for call in calls if call["method"] == "POST" and call["pattern"].endswith("/servers")]
+        return [row["status"] for row in rows]
+
     def creates(self) -> int:
         """How many servers the panel has made, deleted ones too."""
-        calls = self.read.panel_control("GET", "calls")["calls"]
-        made = [call for call in calls if call["method"] == "POST" and call["status"] == 201]
-        return sum(call["pattern"].endswith("/servers") for call in made)
+        return self.asked().count(201)
 
     def servers(self, billing_id: str) -> list[dict[str, Any]]:
         """The servers of that mark on the panel."""
