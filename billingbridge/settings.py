@@ -266,13 +266,28 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 AUDITLOG_INCLUDE_ALL_MODELS = False
 
 # --- Admin theme ---------------------------------------------------------------------------------------
+# The blue of the mark and of the pages outside the admin, from pale to deep.
+BRAND = {
+    "50": "#eff4ff",
+    "100": "#dde8ff",
+    "200": "#c2d5ff",
+    "300": "#9dbaff",
+    "400": "#7498f7",
+    "500": "#5580f0",
+    "600": "#2455c3",
+    "700": "#1d469f",
+    "800": "#193b84",
+    "900": "#17336d",
+    "950": "#0f2147",
+}
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": HOST_NAME,
     "SITE_HEADER": HOST_NAME,
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
-    "SITE_SYMBOL": "sync_alt",
+    "SITE_ICON": "provisioning.admin.navigation.favicon",
+    "COLORS": {"primary": BRAND},
     "DASHBOARD_CALLBACK": "provisioning.admin.dashboard.dashboard",
     "SITE_FAVICONS": [{"rel": "icon", "href": "provisioning.admin.navigation.favicon"}],
     "STYLES": ["provisioning.admin.navigation.stylesheet"],

@@ -290,7 +290,8 @@ def _steps(service: Service, account: bool, mailed: bool) -> list[Step]:
         Step("paid", service.desired_state != DesiredState.NONE),
         Step("account", account),
         Step("server", bool(service.server_id) or service.terminated_at is not None),
-        Step("ready", service.ready_at is not None),
+        # A deleted server is no longer ready, but it was once: its mail says so.
+        Step("ready", service.ready_at is not None or mailed),
         Step("mail", mailed),
     ]
 

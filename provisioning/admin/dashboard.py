@@ -51,17 +51,19 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         return {**context, "may_look": False}
     now = clock.now()
     stuck = capped(selectors.operations_needing_staff())
-    moving = Operation.objects.filter(outcome__in=LIVE_OUTCOMES)
-    waiting = capped(moving)
+    waiting = capped(Operation.objects.filter(outcome__in=LIVE_OUTCOMES))
+    tiles = [needs_you(stuck), *order_tiles(now), last_event(now), *beats(now)]
+    rows = panels(now)
+    alarm = alarms([*tiles[1:], *rows])
     return {
         **context,
         "may_look": True,
-        "sentence": sentence(stuck, waiting),
-        "calm": not stuck,
+        "sentence": f"{sentence(stuck, waiting)} {alarm}".strip(),
+        "calm": not (stuck or alarm),
         "moving": bool(waiting),
         "observe_only": selectors.observe_only_words(),
-        "tiles": [needs_you(stuck), *order_tiles(now), last_event(now), *beats(now)],
-        "panels": panels(now),
+        "tiles": tiles,
+        "panels": rows,
         "newest": newest(now),
     }
 
@@ -76,7 +78,16 @@ def sentence(stuck: Count, waiting: Count) -> str:
     total = capped(Service.objects.filter(wanted))
     if not total:
         return "No services yet: map a product, then let billing send its first event."
-    return f"All {total} services agree with their panels." if total.number > 1 else "The one service agrees."
+    return (
+        f"All {total} services agree with their panels."
+        if total.number > 1
+        else "The one service agrees with its panel."
+    )
+
+
+def alarms(tiles: list[Tile]) -> str:
+    """What else is wrong, so that no red tile stands below *All right*."""
+    return " ".join(f"{tile.title}: {tile.big}." for tile in tiles if tile.tone == "bad")
 
 
 def _services_url(query: str = "") -> str:

@@ -16,6 +16,8 @@ def sweep() -> None:
     """The safety net behind the ticker: django-q2's own schedule calls it each minute."""
     from provisioning.reconcile.schedules import sweep_all
 
+    # Also on a quiet night, when there is nothing to reconcile, the workers are seen to live.
+    beat("worker")
     sweep_all()
 
 

@@ -93,6 +93,17 @@ def test_heartbeats_are_well_only_if_all_live() -> None:
     assert tiles_of(dashboard())["Heartbeats"] == "late"
 
 
+@pytest.mark.req("T83-45")
+def test_nothing_is_called_all_right_above_a_red_tile() -> None:
+    for name in ("tick", "sweep", "worker"):
+        Heartbeat.objects.create(name=name, beat_at=clock.now())
+    assert "All right" in dashboard()
+    Heartbeat.objects.filter(name="worker").update(beat_at=clock.now() - dt.timedelta(hours=1))
+    text = dashboard()
+    assert "All right" not in text
+    assert "Heartbeats: late." in text
+
+
 def test_the_banner_says_why_nothing_is_changed() -> None:
     Installation.objects.all().delete()
     Installation.objects.create(installation_id="prod")

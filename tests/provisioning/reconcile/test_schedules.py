@@ -209,3 +209,9 @@ def test_one_ticker_leads_until_its_lease_runs_out_or_it_resigns(db: None) -> No
     assert not claim("first")
     leadership_resign(name="tick", holder="second")
     assert claim("first")
+
+
+@pytest.mark.django_db
+def test_workers_are_seen_to_live_when_there_is_nothing_to_do(jobs: Jobs) -> None:
+    sweep()
+    assert Heartbeat.objects.filter(name="worker").exists()
