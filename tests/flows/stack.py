@@ -325,11 +325,11 @@ class Stack:
         """Whether our API says that the panel showed everything that is wanted."""
         return bool(self.read.service(billing_id).get("converged"))
 
-    def until(self, what: str, look: Callable[[], object], *, patience: float = 30) -> None:
+    def until(self, what: str, look: Callable[[], object], *, patience: float = 40) -> None:
         """Look again and again. Fails with the words and the logs' folder."""
         self.read.until(f"{what} (logs: {self.folder})", look, patience=patience)
 
-    def until_served(self, billing_ids: Sequence[str], *, patience: float = 40) -> None:
+    def until_served(self, billing_ids: Sequence[str], *, patience: float = 60) -> None:
         """Every order has exactly one server, which runs, and our own view agrees."""
 
         def all_run() -> bool:

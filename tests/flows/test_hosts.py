@@ -7,12 +7,14 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
 from tests.flows.conftest import StackMaker
-from tests.flows.stack import Stack
+from tests.flows.stack import GRACE, Stack
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 ORDERS = [str(number) for number in range(3001, 3021)]
+PATIENCE = 60
 LEADER = "SELECT holder FROM provisioning_heartbeat WHERE name = 'tick'"
 
 
@@ -31,7 +33,7 @@ def test_two_clusters_and_two_tickers_create_each_server_once(start: StackMaker)
     leads.kill()
     stack.store.queue_lose()
     stack.until("another leader", lambda: leader(stack) not in (0, leads.pid))
-    stack.until_served(ORDERS, patience=60)
+    stack.until_served(ORDERS)
     assert stack.creates() == len(ORDERS)
 
 
@@ -45,8 +47,8 @@ def test_a_clean_stop_in_the_middle_of_work_loses_nothing(start: StackMaker) -> 
     began = time.monotonic()
     for part in engine:
         part.end()
-    stack.until("all of them ended", lambda: all(part.ended for part in engine), patience=20)
-    assert time.monotonic() - began < 20
+    stack.until("all of them ended", lambda: all(part.ended for part in engine))
+    assert time.monotonic() - began < GRACE
     assert ["(exit code 0)" in part.ended for part in engine] == [True] * len(engine)
     for part in engine:
         part.stop()
@@ -61,12 +63,15 @@ def post_until_kept(stack: Stack, webhook_id: str) -> None:
     cast = stack.ground.cast
     event = {"event": "note.added", "subscription_id": webhook_id}
     body = {"url": cast.webhook_url, "secret": cast.secret, "event": event, "id": webhook_id}
-    for _ in range(200):
-        sent = stack.read.control(cast.billing_url, "POST", "send", body)
-        if sent["status"] == 202:
-            return
+    ends = time.monotonic() + PATIENCE
+    while time.monotonic() < ends:
+        try:
+            if stack.read.control(cast.billing_url, "POST", "send", body)["status"] == 202:
+                return
+        except requests.Timeout:
+            continue
         time.sleep(0.1)
-    raise AssertionError(f"{webhook_id} was never kept: {sent}")
+    raise AssertionError(f"{webhook_id} was never kept.")
 
 
 @pytest.mark.req("T83-12")

@@ -45,7 +45,7 @@ def test_a_worker_killed_while_the_panel_creates(start: StackMaker) -> None:
     stack.until("the create under way", stack.create_under_way)
     kill_worker(stack)
     assert not stack.servers("12345")
-    stack.until_served(["12345"], patience=15)
+    stack.until_served(["12345"])
     assert stack.asked() == [201]
 
 
@@ -58,7 +58,7 @@ def test_a_create_that_comes_true_after_the_lease(start: StackMaker, kill: Calla
     stack.until("the create under way", stack.create_under_way)
     kill(stack)
     stack.until("a wait", lambda: stack.read.service("12345").get("waiting"))
-    stack.until_served(["12345"], patience=30)
+    stack.until_served(["12345"])
     assert stack.asked() == [201]
 
 
@@ -69,7 +69,7 @@ def test_a_worker_killed_while_the_answer_is_on_its_way(start: StackMaker) -> No
     stack.say("subscription.created")
     stack.until("the create answered", stack.creates)
     kill_worker(stack)
-    stack.until_served(["12345"], patience=20)
+    stack.until_served(["12345"])
     assert stack.asked() == [201]
 
 
@@ -83,5 +83,5 @@ def test_cluster_and_queue_are_lost_in_the_middle_of_many_orders(start: StackMak
     stack.store.queue_lose()
     assert len(stack.read.servers()) < len(ORDERS)
     stack.clusters[0].start()
-    stack.until_served(ORDERS, patience=60)
+    stack.until_served(ORDERS)
     assert stack.creates() == len(ORDERS)
