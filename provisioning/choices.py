@@ -132,6 +132,37 @@ class AccountState(models.TextChoices):
     HELD = "held", _("held for staff")
 
 
+class DriftKind(models.TextChoices):
+    """What can differ though nobody asked for it (docs/drift.md)."""
+
+    MISSING = "missing", _("server missing")
+    ORPHAN = "orphan", _("server that nobody sells")
+    FOREIGN = "foreign", _("not ours")
+    OWNER = "owner", _("wrong owner")
+    MARK = "mark", _("wrong external id")
+    LIMITS = "limits", _("wrong limits")
+    STATE = "state", _("wrong state")
+    ACCOUNT = "account", _("account of somebody else")
+    DOUBLE = "double", _("two servers for one service")
+
+
+class DriftStage(models.TextChoices):
+    """Where a drift pass stands. IDLE: none is under way."""
+
+    IDLE = "idle", _("idle")
+    SERVERS = "servers", _("reading servers")
+    ACCOUNTS = "accounts", _("reading accounts")
+    COMPARING = "comparing", _("comparing")
+
+
+class DriftOutcome(models.TextChoices):
+    """How a panel's last drift pass ended. UNKNOWN: a list failed or was short, so nothing was judged."""
+
+    NEVER = "never", _("never checked")
+    COMPARED = "compared", _("compared")
+    UNKNOWN = "unknown", _("unknown")
+
+
 class Resource(models.TextChoices):
     """The resources that entitlements add and pins fix; units: MiB, percent of a thread, count."""
 

@@ -11,7 +11,7 @@ from provisioning.drivers.types import Desired, Runtime, Wanted
 from provisioning.exceptions import PanelWaiting
 from provisioning.lib import clock
 from provisioning.lib.names import clean_server_name
-from provisioning.models import Entitlement, PanelAccount, Pin, Product, Service
+from provisioning.models import Entitlement, PanelAccount, Product, Service
 
 UNLIMITED = {Resource.MEMORY: 0, Resource.DISK: 0, Resource.CPU: 0, Resource.SWAP: -1}
 """The value that a panel reads as *no limit*: adding to it keeps it."""
@@ -30,13 +30,16 @@ def limits_total(
 
 def active_grants(service: Service, now: dt.datetime) -> list[tuple[str, int]]:
     """The entitlements in force, as (resource, amount)."""
-    rows = Entitlement.objects.filter(service=service, starts_at__lte=now)
-    return [(row.resource, row.amount) for row in rows if row.ends_at is None or row.ends_at > now]
+    return [(row.resource, row.amount) for row in service.entitlements.all() if _in_force(row, now)]
+
+
+def _in_force(row: Entitlement, now: dt.datetime) -> bool:
+    return row.starts_at <= now and (row.ends_at is None or row.ends_at > now)
 
 
 def service_limits(service: Service, product: Product) -> dict[str, int]:
     """The limits that the service's server should have now."""
-    pins = dict(Pin.objects.filter(service=service).values_list("resource", "value"))
+    pins = {pin.resource: pin.value for pin in service.pins.all()}
     base = {
         name: value for name, value in (product.document.get("limits") or {}).items() if _is_number(value)
     }

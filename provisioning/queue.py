@@ -11,6 +11,7 @@ from django.db import DatabaseError, transaction
 from django_q.tasks import async_task
 
 PROCESS_EVENT = "provisioning.inbox.tasks.process_event"
+CHECK_DRIFT = "provisioning.reconcile.tasks.check_drift"
 RECONCILE_SERVICE = "provisioning.reconcile.tasks.reconcile_service"
 SEND_NOTIFICATION = "provisioning.notifications.tasks.send_notification"
 

@@ -5,10 +5,11 @@ The engine owns order, proof and persistence (reconcile/engine.py); a driver hol
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from provisioning.drivers.spec import ProductSpec
 from provisioning.drivers.types import (
@@ -20,6 +21,7 @@ from provisioning.drivers.types import (
     ChangeKind,
     ConnectionReport,
     Desired,
+    ListPage,
     Look,
     Memory,
     Observed,
@@ -33,6 +35,8 @@ from provisioning.drivers.types import (
 )
 from provisioning.lib.http import Answer
 from provisioning.lib.ratelimit import retry_after
+
+T = TypeVar("T")
 
 
 class PanelDriver(ABC):
@@ -103,6 +107,17 @@ class PanelDriver(ABC):
     def servers(self) -> Iterable[Observed]:
         """Every server of the panel, over all pages."""
 
+    def server_page(self, number: int) -> ListPage[Observed]:
+        """One page of the servers, counted from 1. A panel whose lists have no pages shows all on the first.
+
+        A drift pass reads page by page, so that a worker that is killed loses one page. Raises Unknown.
+        """
+        return _whole(self.servers())
+
+    def account_page(self, number: int) -> ListPage[Account]:
+        """One page of the accounts, counted from 1; see `server_page`."""
+        return _whole(self.accounts())
+
     @abstractmethod
     def pin(self, desired: Desired) -> dict[str, Any]:
         """Chooses what must be the same in each try of a create (the allocation). Raises NoCapacity."""
@@ -136,6 +151,11 @@ class PanelDriver(ABC):
     def plan_notes(self, _desired: Desired, _observed: Look) -> list[str]:
         """Remarks for staff on what the plan leaves alone."""
         return []
+
+    def differences(self, desired: Desired, observed: Observed) -> list[Change]:
+        """Limits and state that differ from a server as a list shows it. Pure; a part of `plan`."""
+        plain = dataclasses.replace(desired, runtime_applied=None, set_mark=False)
+        return self._plan_existing(plain, observed)
 
     def _plan_missing(self, desired: Desired) -> list[Change]:
         # A suspended service without a server stays without one: nothing is made that could not be used.
@@ -172,6 +192,11 @@ class PanelDriver(ABC):
         if applied is None or wanted == applied:
             return []
         return [_value_change(ChangeKind.STARTUP, "startup", dict(applied), wanted)]
+
+
+def _whole(rows: Iterable[T]) -> ListPage[T]:
+    items = tuple(rows)
+    return ListPage(items, len(items))
 
 
 def _value_change(kind: ChangeKind, label: str, before: object, after: object) -> Change:

@@ -11,9 +11,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from provisioning.lib.http import Answer
+
+T = TypeVar("T")
 
 
 class Capability(enum.Enum):
@@ -142,6 +144,15 @@ class SignIn:
     sftp_host: str = ""
     sftp_port: str = ""
     sftp_user: str = ""
+
+
+@dataclass(frozen=True)
+class ListPage(Generic[T]):
+    """One page of a panel's list: what is on it, how many entries there are in all, and on how many pages."""
+
+    items: tuple[T, ...]
+    total: int
+    last: int = 1
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from provisioning.models.catalogue import BillingConnection, GracePolicy, GracePolicyVersion, Panel, Product
 from provisioning.models.customers import Customer, PanelAccount
+from provisioning.models.drift import Drift, DriftPage, DriftPass
 from provisioning.models.inbox import EndpointSecret, Event, WebhookEndpoint
 from provisioning.models.installation import Heartbeat, Installation
 from provisioning.models.machines import ApiToken
@@ -16,6 +17,9 @@ __all__ = [
     "BillingConnection",
     "Customer",
     "DeleteGrant",
+    "Drift",
+    "DriftPage",
+    "DriftPass",
     "EndpointSecret",
     "Entitlement",
     "Event",

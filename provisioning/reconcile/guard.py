@@ -18,7 +18,7 @@ from provisioning.choices import DesiredState
 from provisioning.drivers.types import Observed
 from provisioning.exceptions import NeedsStaff, PanelWaiting, TransitionError
 from provisioning.lib import clock
-from provisioning.models import DeleteGrant, Operation, Panel, PanelAccount, PanelGate, Service
+from provisioning.models import DeleteGrant, DriftPass, Operation, Panel, PanelAccount, PanelGate, Service
 
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 BRAKE_WAIT = 300.0
@@ -145,11 +145,26 @@ def brake_wait(*, service: Service, operation: Operation, panel: Panel) -> None:
 
     Nothing is allowed here: `delete_allow` judges all proofs afresh.
     """
+    freeze_wait(service, panel)
     if operation.reason != "brake" or _grant_of(service, panel):
         return
     status = brake_status(panel)
     if not status.room:
         raise PanelWaiting(_brake_words(panel, status), reason="brake", seconds=BRAKE_WAIT)
+
+
+def freeze_wait(service: Service, panel: Panel) -> None:
+    """Keeps deletes waiting while too many servers of the panel are missing (B14). Raises PanelWaiting."""
+    frozen = (
+        DriftPass.objects.filter(panel=panel, frozen_at__isnull=False).first() if service.server_id else None
+    )
+    if frozen:
+        raise PanelWaiting(
+            f"{frozen.missing} servers are missing on panel “{panel}” at once, so nothing is deleted there. "
+            "Find out why, then unfreeze deletes on the panel's page.",
+            reason="panel_frozen",
+            seconds=BRAKE_WAIT,
+        )
 
 
 def _grant_of(service: Service, panel: Panel) -> bool:
@@ -173,6 +188,7 @@ def delete_allow(
 
     The proofs stand on the operation in either case.
     """
+    freeze_wait(service, panel)
     proofs = proofs_of(service, seen, account)
     if all(proof.ok for proof in proofs):
         proofs.append(_take_room(service, panel))

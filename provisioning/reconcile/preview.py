@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from provisioning import audit, desired
 from provisioning.choices import DesiredState
+from provisioning.drivers.base import PanelDriver
 from provisioning.drivers.types import Absent, Look, Plan, ServerRef
 from provisioning.exceptions import BillingBridgeError, TransitionError
 from provisioning.lifecycle.staff import service_retry
-from provisioning.models import Service
+from provisioning.models import PanelAccount, Service
 from provisioning.reconcile.accounts import account_known
 from provisioning.reconcile.transport import PanelTransport, driver_for
 
@@ -44,16 +45,26 @@ def _plan(service: Service) -> Plan | None:
     if panel is None or not wanted_now:
         return None
     driver = driver_for(panel, PanelTransport(panel), service)
-    look: Look = driver.observe(ServerRef(service.external_id, service.server_id))
-    wanted = desired.build(service, account_known(service, panel))
+    look = driver.observe(ServerRef(service.external_id, service.server_id))
+    return planned(service, driver, look, account_known(service, panel))
+
+
+def planned(service: Service, driver: PanelDriver, look: Look, account: PanelAccount | None) -> Plan | None:
+    """The plan that a look leads to; None where nothing is to do.
+
+    Raises TransitionError for a server that is gone, and for one that is not linked yet.
+    """
+    if service.desired_state == DesiredState.NONE:
+        return None
+    wanted = desired.build(service, account)
     if isinstance(look, Absent) and service.server_id and service.desired_state != DesiredState.ABSENT:
         raise TransitionError(
-            f"Server {service.server_id} is gone from panel “{panel}”; nothing would be done."
+            f"Server {service.server_id} is gone from panel “{service.panel}”; nothing would be done."
         )
     if not isinstance(look, Absent) and not service.server_id and service.create_sent_at is None:
         raise TransitionError(
-            f"Server {look.server_id} on panel “{panel}” carries the mark {look.mark} already; nothing would "
-            "be done before the service is linked to it."
+            f"Server {look.server_id} on the panel carries the mark {look.mark} already; nothing would be "
+            "done before the service is linked to it."
         )
     return driver.plan(wanted, look)
 

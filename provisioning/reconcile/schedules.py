@@ -17,13 +17,15 @@ from django_q.models import Failure, Schedule, Success
 from provisioning import queue
 from provisioning.choices import LIVE_OUTCOMES, DesiredState, EventStatus, Outcome
 from provisioning.lib import clock
-from provisioning.models import Event, Operation, PanelCall, Service
+from provisioning.models import Drift, DriftPass, Event, Operation, PanelCall, Service
 from provisioning.notifications.tasks import notification_sweep
+from provisioning.reconcile.drift_staff import drift_mail, drift_pass_ensure
 from provisioning.reconcile.gate import probes_due
 from provisioning.reconcile.heartbeats import beat
 
 BATCH = 500
 KEEP_CALLS = dt.timedelta(days=90)
+KEEP_DRIFT = dt.timedelta(days=90)
 KEEP_RESULTS = dt.timedelta(days=2)
 SCHEDULES = (
     ("sweep", "provisioning.reconcile.tasks.sweep", 1),
@@ -32,12 +34,14 @@ SCHEDULES = (
 
 
 def sweep_due() -> int:
-    """Wakes a worker for every service and event that is due. Returns how many."""
+    """Wakes a worker for every service, event and drift pass that is due. Returns how many."""
     services = Service.objects.all()
     events = Event.objects.filter(status=EventStatus.RECEIVED)
     Service.objects.filter(pk__in=probes_due()).update(next_check_at=clock.now())
-    return _wake(services, "next_check_at", queue.RECONCILE_SERVICE) + _wake(
-        events, "next_attempt_at", queue.PROCESS_EVENT
+    return (
+        _wake(services, "next_check_at", queue.RECONCILE_SERVICE)
+        + _wake(events, "next_attempt_at", queue.PROCESS_EVENT)
+        + _wake(DriftPass.objects.all(), "next_check_at", queue.CHECK_DRIFT)
     )
 
 
@@ -57,7 +61,9 @@ def _wake(rows: QuerySet[Any], column: str, job: str) -> int:
 def sweep_all() -> int:
     """The full pass: also finds work that lost its due date in a crash. Returns how many were woken."""
     _restore_due_dates()
+    drift_pass_ensure()
     woken = sweep_due()
+    drift_mail()
     notification_sweep()
     beat("sweep", note=f"{woken} woken")
     return woken
@@ -89,8 +95,9 @@ def schedules_sync() -> None:
 
 
 def prune_old() -> None:
-    """Removes old call records and the queue's own results; events, operations and audit stay."""
+    """Removes old calls and differences and the queue's own results; events, operations and audit stay."""
     now = clock.now()
     PanelCall.objects.filter(at__lt=now - KEEP_CALLS).delete()
+    Drift.objects.filter(resolved_at__lt=now - KEEP_DRIFT).delete()
     for results in (Success, Failure):
         results.objects.filter(stopped__lt=now - KEEP_RESULTS).delete()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from provisioning.reconcile.drift import drift_check
 from provisioning.reconcile.engine import service_reconcile
 from provisioning.reconcile.heartbeats import beat
 
@@ -10,6 +11,12 @@ def reconcile_service(service_id: int) -> None:
     """Reconciles one service."""
     beat("worker", at_most_every=10)
     service_reconcile(service_id)
+
+
+def check_drift(pass_id: int) -> None:
+    """Goes on with one panel's drift pass, or begins one."""
+    beat("worker", at_most_every=10)
+    drift_check(pass_id)
 
 
 def sweep() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from provisioning.drivers.errors import Unknown
 from provisioning.drivers.pterodactyl.failures import NotThere, meaning, transport_meaning
-from provisioning.drivers.types import Transport
+from provisioning.drivers.types import ListPage, Transport
 from provisioning.lib.http import Answer, HttpError, quote_segment
 
 API = "/api/application"
@@ -85,23 +85,34 @@ class Client:
         with only_reading():
             return self._paged(kind, where, params or {}, size)
 
+    def page(self, kind: str, where: str, number: int, *, size: int) -> ListPage[Attributes]:
+        """One page of a list in the order of its ids. Raises Unknown for what is no list."""
+        with only_reading():
+            return self._page(kind, where, {"sort": "id"}, size, number)[0]
+
+    def _page(
+        self, kind: str, where: str, params: Params, size: int, number: int
+    ) -> tuple[ListPage[Attributes], int]:
+        """A page, and the bytes that it took."""
+        answer = self.answer("GET", where, params={**params, "per_page": size, "page": number})
+        data = _data(answer, 200)
+        total, last = _pagination(data)
+        return ListPage(tuple(_items(data, kind)), total, last), len(answer.body)
+
     def _paged(self, kind: str, where: str, params: Params, size: int) -> list[Attributes]:
         found: list[Attributes] = []
         total, number, last, read = 0, 1, 1, 0
         while number <= last:
-            answer = self.answer("GET", where, params={**params, "per_page": size, "page": number})
-            data = _data(answer, 200)
-            seen, last = _pagination(data)
-            read += len(answer.body)
+            page, length = self._page(kind, where, params, size, number)
+            last, read = page.last, read + length
             if number > MOST_PAGES or read > LARGEST_LIST:
                 raise Unknown(f"The panel's list is too long to be read: it was left at page {number}.")
-            if seen < total:
+            if page.total < total:
                 # What moved up by one place would be on no page that we read.
                 raise Unknown("A list of the panel became shorter while it was read.")
-            items = _items(data, kind)
-            if not items and number < last:
+            if not page.items and number < last:
                 break
-            found, total, number = found + items, seen, number + 1
+            found, total, number = [*found, *page.items], page.total, number + 1
         if len({str(item.get("id")) for item in found}) != total:
             raise Unknown(f"The panel counts {total} entries but showed {len(found)}.")
         return found

@@ -21,6 +21,8 @@ STAFF_TEMPLATES = (
     "waiting",
     "brake",
     "mail_failed",
+    "panel_frozen",
+    "drift",
 )
 CONTEXT: dict[str, Any] = {
     "service": "MC-1042",
@@ -51,6 +53,8 @@ SUBJECTS = {
     "waiting": "MC-1042 waits",
     "brake": "Deletes on panel fra-1 are parked",
     "mail_failed": "A mail could not be sent: ready",
+    "panel_frozen": "Deletes on panel fra-1 are frozen",
+    "drift": "No such node.",
 }
 
 
