@@ -1,5 +1,6 @@
 """The app that provisions: registers drivers, handlers, signal receivers and the clock's source."""
 
+import os
 from typing import Any
 
 from django.apps import AppConfig
@@ -18,10 +19,12 @@ class ProvisioningConfig(AppConfig):
         from provisioning import checks, signals  # noqa: F401
         from provisioning.drivers import registry
         from provisioning.inbox import handlers  # noqa: F401
+        from provisioning.lib import failpoints
         from provisioning.models.clock import configure_clock
 
         registry.load_all()
         configure_clock()
+        failpoints.start(os.environ)
         post_migrate.connect(_claim_database, sender=self)
 
 

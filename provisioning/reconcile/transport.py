@@ -15,7 +15,7 @@ from provisioning.drivers import registry
 from provisioning.drivers.base import PanelDriver
 from provisioning.drivers.types import PanelConfig
 from provisioning.exceptions import PanelWaiting
-from provisioning.lib import clock
+from provisioning.lib import clock, failpoints
 from provisioning.lib.http import Answer, DeadlineTooShort, HttpClient, HttpError
 from provisioning.lib.redact import redact
 from provisioning.models import Installation, Operation, Panel, PanelCall, Service
@@ -126,6 +126,7 @@ class PanelTransport:
         read_timeout: float | None,
     ) -> Answer:
         started = time.monotonic()
+        failpoints.hit("panel_call.before")
         try:
             answer = self._client().request(
                 method, path, json=json, params=params, deadline=left, read_timeout=read_timeout
@@ -138,6 +139,7 @@ class PanelTransport:
             self._record(method, path, started, error=f"{error.kind}: {error.detail}")
             gate_failed(panel=self.panel, words=error.detail)
             raise
+        failpoints.hit("panel_call.after")
         self._record(method, path, started, answer=answer)
         self._judge(answer)
         return answer
