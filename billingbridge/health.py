@@ -20,6 +20,7 @@ WEB_BEAT: Final = "web"
 BEATS: Final = {
     "tick": ("The ticker has not run", "Start `manage.py tick`, or look at why it stopped."),
     "sweep": ("No sweep has run", "Start a queue worker with `manage.py qcluster`."),
+    "worker": ("No worker has been seen", "Start `manage.py qcluster`; if it runs, it hangs: restart it."),
 }
 
 

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final
@@ -32,6 +32,7 @@ class Supervisor:
     def __init__(self, grace: float = 75) -> None:
         self.grace = grace
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._begun: dict[str, tuple[Sequence[str], Mapping[str, str] | None, Path | None]] = {}
         self._handlers: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> "Supervisor":
@@ -58,6 +59,7 @@ class Supervisor:
         log: Path | None = None,
     ) -> int:
         """Start a child in a session of its own; returns its pid. Output goes to *log*, else the terminal."""
+        self._begun[name] = (argv, env, log)
         output = log.open("ab") if log else None
         try:
             self._children[name] = subprocess.Popen(  # noqa: S603  (our own commands, no shell)
@@ -81,10 +83,21 @@ class Supervisor:
                 return f"{name} has ended by itself (exit code {child.wait()})."
         return ""
 
-    def wait(self) -> str:
-        """Wait for a signal (returns nothing) or for a child that ends by itself (returns the sentence)."""
+    def restart(self, name: str) -> int:
+        """Kill a child that hangs, with all that it started, and start it anew; returns the new pid."""
+        child = self._children.pop(name)
+        _kill_group(child)
+        child.wait()
+        return self.start(name, *self._begun[name])
+
+    def wait(self, watch: Callable[[], None] = lambda: None) -> str:
+        """Wait for a signal (returns nothing) or for a child that ends by itself (returns the sentence).
+
+        `watch` is called at each look, several times a second.
+        """
         try:
             while not (sentence := self.dead()):
+                watch()
                 time.sleep(POLL_SECONDS)
         except KeyboardInterrupt:
             return ""

@@ -25,6 +25,7 @@ def healthy() -> None:
     """Ticker and sweep have just run."""
     beat("tick")
     beat("sweep")
+    beat("worker")
 
 
 def reasons(client: Client) -> list[str]:
@@ -51,10 +52,14 @@ def test_nothing_has_run_yet(client: Client) -> None:
     assert [reason.split(".")[0] for reason in reasons(client)] == [
         "The ticker has not run yet",
         "No sweep has run yet",
+        "No worker has been seen yet",
     ]
 
 
-@pytest.mark.parametrize(("name", "words"), [("tick", "The ticker"), ("sweep", "No sweep")])
+PARTS = [("tick", "The ticker"), ("sweep", "No sweep"), ("worker", "No worker")]
+
+
+@pytest.mark.parametrize(("name", "words"), PARTS)
 def test_a_part_that_stopped(client: Client, healthy: None, name: str, words: str) -> None:
     Heartbeat.objects.filter(name=name).delete()
     beat(name, 181)

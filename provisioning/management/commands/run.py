@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from provisioning.management.supervisor import Supervisor, command_argv, require_free_port, web_argv
+from provisioning.management.watch import Watch
 
 
 class Command(BaseCommand):
@@ -28,6 +29,6 @@ class Command(BaseCommand):
             children.start("The queue worker", command_argv("qcluster"))
             children.start("The ticker", command_argv("tick"))
             self.stdout.write(f"Running at {settings.PUBLIC_URL} ({settings.BIND}). Ctrl-C ends it.")
-            problem = children.wait()
+            problem = children.wait(Watch(children, "The queue worker").look)
         if problem:
             raise CommandError(f"{problem} Everything else was stopped as well.")
