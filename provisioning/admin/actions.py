@@ -15,7 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultiple,
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
@@ -30,7 +30,7 @@ from provisioning.exceptions import BillingBridgeError
 Cleaned = Mapping[str, Any]
 PLAIN = (forms.TextInput, forms.NumberInput, forms.Select, forms.SelectMultiple)
 WIDGETS: tuple[tuple[type[forms.Field], type[forms.Widget]], ...] = (
-    (forms.MultipleChoiceField, UnfoldAdminCheckboxSelectMultiple),
+    (forms.MultipleChoiceField, UnfoldAdminCheckboxSelectMultipleWidget),
     (forms.ChoiceField, UnfoldAdminSelectWidget),
     (forms.IntegerField, UnfoldAdminIntegerFieldWidget),
     (forms.CharField, UnfoldAdminTextInputWidget),

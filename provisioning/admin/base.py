@@ -12,7 +12,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
 from provisioning.selectors import CAP
@@ -50,6 +50,20 @@ class StaffList(ChangeList):  # type: ignore[misc]
         self.result_list: Any = self.model_admin.attach(self.result_list)
         # The theme would print the capped number beside the title as if it were the whole.
         self.full_result_count = self.result_count
+
+
+class PlainInline(TabularInline):  # type: ignore[misc]
+    """Rows without a title line of their own.
+
+    The theme for Python 3.11 calls the switch `hide_title`; the newer one `show_title`, and warns of the old.
+    """
+
+    extra = 0
+
+
+setattr(
+    PlainInline, *(("hide_title", True) if hasattr(TabularInline, "hide_title") else ("show_title", False))
+)
 
 
 class StaffAdmin(ModelAdmin):  # type: ignore[misc]

@@ -9,8 +9,8 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Max
 from django.http import HttpRequest
-from unfold.admin import TabularInline
 
+from provisioning.admin.base import PlainInline
 from provisioning.admin.config import ConfigAdmin
 from provisioning.admin.spans import SpanField, span_text
 from provisioning.models import BillingConnection, GracePolicy, GracePolicyVersion, Service
@@ -82,16 +82,14 @@ def policy_version_add(*, policy: GracePolicy, windows: dict[str, Any]) -> Grace
     return GracePolicyVersion.objects.create(policy=policy, number=last + 1, **windows)
 
 
-class VersionInline(TabularInline):  # type: ignore[misc]
+class VersionInline(PlainInline):
     """The versions, never changed."""
 
     model = GracePolicyVersion
-    extra = 0
     fields = ("number", "windows", "made")
     readonly_fields = fields
     ordering = ("-number",)
     verbose_name_plural = "Versions"
-    hide_title = True
 
     @admin.display(description="Windows")
     def windows(self, row: GracePolicyVersion) -> str:

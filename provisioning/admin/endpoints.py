@@ -13,10 +13,10 @@ from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from unfold.admin import TabularInline
 
 from provisioning import audit
 from provisioning.admin.actions import ActionForm, StaffAction, acting_staff
+from provisioning.admin.base import PlainInline
 from provisioning.admin.config import ConfigAdmin
 from provisioning.admin.spans import SpanField
 from provisioning.choices import SignatureScheme
@@ -119,16 +119,14 @@ def _end_old(row: WebhookEndpoint, data: Any, request: HttpRequest) -> str:
     return f"{count} old secrets are ended; only the newest is accepted."
 
 
-class SecretInline(TabularInline):  # type: ignore[misc]
+class SecretInline(PlainInline):
     """The secrets by their last four characters."""
 
     model = EndpointSecret
-    extra = 0
     fields = ("end_of_it", "made", "ends")
     readonly_fields = fields
     ordering = ("-id",)
     verbose_name_plural = "Secrets"
-    hide_title = True
 
     @admin.display(description="Secret")
     def end_of_it(self, row: EndpointSecret) -> str:

@@ -15,6 +15,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Services", "dns", "service"),
             ("Operations", "account_tree", "operation"),
             ("Events", "inbox", "event"),
+            ("Drift", "difference", "drift"),
             ("Customers", "group", "customer"),
             ("Panel accounts", "badge", "panelaccount"),
         ),

@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 from provisioning.admin.actions import ActionForm, StaffAction, acting_staff
 from provisioning.admin.config import ConfigAdmin
 from provisioning.admin.dashboard import panel_state
+from provisioning.admin.drift import PANEL_ACTIONS, drift_pass_of
 from provisioning.drivers import registry
 from provisioning.exceptions import BillingBridgeError
 from provisioning.lib import clock
@@ -156,12 +157,13 @@ class PanelAdmin(ConfigAdmin):
             _unpark,
             shown=_parked,
         ),
+        *PANEL_ACTIONS,
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Panel]:
         """Panels with their gates."""
         rows: QuerySet[Panel] = super().get_queryset(request)
-        return rows.select_related("gate")
+        return rows.select_related("gate", "drift_pass")
 
     @admin.display(description="State")
     def standing(self, row: Panel) -> str:
@@ -204,6 +206,7 @@ class PanelAdmin(ConfigAdmin):
             "panel_words": words,
             "gate": gate,
             "brake": guard.brake_status(row),
+            "drift": drift_pass_of(row),
             "may_connect": request.user.has_perm("provisioning.act_connect"),
             "may_brake": request.user.has_perm("provisioning.act_brake"),
             "offered": self.offered(request, row),

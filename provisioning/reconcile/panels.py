@@ -14,6 +14,7 @@ from provisioning.drivers import registry
 from provisioning.drivers.types import Account, ConnectionReport, Desired, Finding, Runtime, Wanted
 from provisioning.exceptions import PanelWaiting, SpecProblem
 from provisioning.lib.names import fold_email
+from provisioning.lifecycle.refresh import make_mark
 from provisioning.models import Customer, Panel, PanelAccount, Product, Service
 from provisioning.reconcile.accounts import account_link, wanted_mark
 from provisioning.reconcile.gate import gate_unpark
@@ -62,7 +63,7 @@ def preview_payload(product: Product) -> dict[str, Any]:
         connection=product.connection,
         billing_id="12345",
         customer=Customer(connection=product.connection, email="ada@example.com"),
-        external_id=f"example-{product.connection.key}-12345",
+        external_id=make_mark(product.connection, "12345"),
     )
     document, problems = _cleaned(product)
     if problems:
