@@ -14,7 +14,8 @@ from django.urls import reverse
 from provisioning import selectors
 from provisioning.choices import LIVE_OUTCOMES, DesiredState, EventStatus
 from provisioning.lib import clock
-from provisioning.models import Event, Heartbeat, Operation, Panel, PanelGate, Service
+from provisioning.models import DriftPass, Event, Heartbeat, Operation, Panel, PanelGate, Service
+from provisioning.reconcile.drift_staff import differences
 from provisioning.selectors import Count, capped
 
 NEWEST = 12
@@ -52,7 +53,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     now = clock.now()
     stuck = capped(selectors.operations_needing_staff())
     waiting = capped(Operation.objects.filter(outcome__in=LIVE_OUTCOMES))
-    tiles = [needs_you(stuck), *order_tiles(now), last_event(now), *beats(now)]
+    tiles = [needs_you(stuck), *order_tiles(now), last_event(now), drift(), *beats(now)]
     rows = panels(now)
     alarm = alarms([*tiles[1:], *rows])
     return {
@@ -136,6 +137,17 @@ def last_event(now: dt.datetime) -> Tile:
         return Tile("Last event", "none", "billing has not sent anything yet", url)
     age = selectors.span((now - newest_event.received_at).total_seconds())
     return Tile("Last event", f"{age} ago", newest_event.type or "not looked at yet", url)
+
+
+def drift() -> Tile:
+    """Differences that nobody asked for, and panels on which deletes are frozen because of them."""
+    found = capped(differences())
+    frozen = DriftPass.objects.filter(frozen_at__isnull=False).count()
+    words = "panels and what was sold were compared" if found else "what was compared agrees"
+    if frozen:
+        words = f"deletes frozen on {frozen} panel{'s' if frozen > 1 else ''}"
+    url = reverse("admin:provisioning_drift_changelist")
+    return Tile("Drift", str(found), words, url, "bad" if frozen else "warn" if found else "")
 
 
 def beats(now: dt.datetime) -> list[Tile]:

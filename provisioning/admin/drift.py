@@ -167,14 +167,20 @@ class DriftAdmin(ActionsAdmin, ReadOnlyAdmin):
 
     def found(self, request: HttpRequest, pk: str, rows: QuerySet[Any] | None = None) -> Any:
         """One difference with what its page names."""
-        return super().found(request, pk, Drift.objects.select_related("service__product", "panel", "ignored_by"))
+        return super().found(
+            request, pk, Drift.objects.select_related("service__product", "panel", "ignored_by")
+        )
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The list, with the last check of each panel above it."""
         rows = DriftPass.objects.select_related("panel").defer("panel__api_key").order_by("panel__name")
         may_check = request.user.has_perm("provisioning.act_drift")
         checks = [(row, check_url(row.panel) if may_check else "") for row in rows[:PANELS_SHOWN]]
-        context = {**(extra_context or {}), "drift_checks": checks, "drift_words": drift_staff.drift_counts().words}
+        context = {
+            **(extra_context or {}),
+            "drift_checks": checks,
+            "drift_words": drift_staff.drift_counts().words,
+        }
         answer: HttpResponse = super().changelist_view(request, context)
         return answer
 

@@ -16,6 +16,7 @@ SLUGS = {
     "provisioning/service": "terminate",
     "provisioning/operation": "skip",
     "provisioning/event": "replay",
+    "provisioning/drift": "ignore",
     "provisioning/panel": "unpark",
     "provisioning/product": "copy",
     "provisioning/webhookendpoint": "end-old",

@@ -18,7 +18,7 @@ from tests.security.roles import ROLES
 pytestmark = pytest.mark.django_db
 
 RECORDS = (
-    "service|operation|event|customer|panelaccount|auditentry|notification|heartbeat|installation|apitoken"
+    "service|operation|event|drift|customer|panelaccount|auditentry|notification|heartbeat|installation|apitoken"
 )
 SET_UP = "panel|product|gracepolicy|billingconnection|webhookendpoint"
 ROWS = r"(change/|history/)?"

@@ -17,6 +17,8 @@ from provisioning.lib import clock
 from provisioning.models import (
     ApiToken,
     Customer,
+    Drift,
+    DriftPass,
     Entitlement,
     Event,
     Heartbeat,
@@ -121,10 +123,27 @@ def _extras(service: Service, account: PanelAccount) -> None:
     Notification.objects.create(key="ready:1", service=service, template="ready", created_at=now, sent_at=now)
     Heartbeat.objects.create(name="tick", beat_at=now)
     Installation.objects.get_or_create(installation_id="test")
+    drift(service)
     user = factories.staff()
     ApiToken.objects.create(
         user=user, name="grafana", hash="0" * 64, hint="wxyz", ends_at=now + dt.timedelta(1)
     )
+
+
+def drift(service: Service, **fields: Any) -> Drift:
+    """A difference on a service: wrong limits, unless told otherwise."""
+    now, panel = clock.now(), service.panel
+    assert panel is not None
+    DriftPass.objects.get_or_create(panel=panel, defaults={"finished_at": now, "outcome": "compared"})
+    defaults: dict[str, Any] = {
+        "kind": "limits",
+        "subject": f"service:{service.pk}",
+        "server_id": service.server_id,
+        "words": "The panel differs from what is sold (panel → sold): memory 8192 → 1024.",
+        "since": now,
+        "last_seen_at": now,
+    }
+    return Drift.objects.create(panel=panel, service=service, **{**defaults, **fields})
 
 
 def running(**fields: Any) -> Service:
