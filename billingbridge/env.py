@@ -6,6 +6,7 @@ used in its place, so that one start reports everything that is wrong. The syste
 A problem names the variable, never its value: a value may be a secret in the wrong place.
 """
 
+import io
 import os
 import secrets
 from collections.abc import Callable, Mapping, MutableMapping
@@ -21,16 +22,21 @@ Network = IPv4Network | IPv6Network
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
+FIRST_STEP = ".env does not exist yet. Run `cp .env.example .env`, and put the lines of `make keys` into it."
 
 
-def read_env_file(path: Path, into: MutableMapping[str, str]) -> None:
-    """Add the variables of a `.env` file to *into*; what is set there already wins."""
-    if path.is_file():
-        environ.Env.ENVIRON = into
-        try:
-            environ.Env.read_env(str(path))
-        finally:
-            environ.Env.ENVIRON = os.environ
+def read_env_file(path: Path, into: MutableMapping[str, str]) -> bool:
+    """Add the variables of a `.env` file to *into*; what is set there already wins. False if unreadable."""
+    try:
+        content = io.StringIO(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return False
+    environ.Env.ENVIRON = into
+    try:
+        environ.Env.read_env(content)
+    finally:
+        environ.Env.ENVIRON = os.environ
+    return True
 
 
 class Env:
@@ -45,6 +51,8 @@ class Env:
         self._environ = environ_
         self.problems: list[str] = []
         self.names: list[str] = []
+        self.missing: list[str] = []
+        self.without_file = False
 
     def raw(self, name: str) -> str | None:
         """The stripped value of *name*, or of the file that `<name>_FILE` points to, or None if unset."""
@@ -81,6 +89,7 @@ class Env:
         """A line of text without a default: its absence is a problem, and *advice* says what to do."""
         value = self.raw(name)
         if not value:
+            self.missing.append(name)
             self.problems.append(f"{name} is not set. {advice}")
             return fallback
         return value
@@ -93,6 +102,11 @@ class Env:
     def flag(self, name: str, default: bool = False) -> bool:
         """A yes or no. A word that is neither is a problem and never silently *no*."""
         return self._read(name, default, _flag, "Write true or false.")
+
+    def choice(self, name: str, default: str, words: tuple[str, ...]) -> str:
+        """One of *words*, which are in capitals; small letters are as good."""
+        advice = f"Write one of {', '.join(words)}."
+        return self._read(name, default, lambda value: _one_of(value.upper(), words), advice)
 
     def whole(self, name: str, default: int, *, least: int = 0) -> int:
         """A whole number of at least *least*."""
@@ -118,10 +132,45 @@ class Env:
         advice = "Write networks such as 10.0.0.0/8 or 2001:db8::/32, separated by commas."
         return self._read(name, [], _networks, advice)
 
-    def url(self, name: str, default: str, parse: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
-        """A service given as a URL, taken apart by one of django-environ's parsers."""
-        fallback = parse(default)
-        return self._read(name, fallback, parse, "See docs/settings.md for the forms of this URL.")
+    def url(
+        self, name: str, default: dict[str, Any], parse: Callable[[str], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """A service given as a URL, taken apart by *parse*, which raises ValueError for a wrong one."""
+        return self._read(name, default, parse, "See docs/settings.md for the forms of this URL.")
+
+    def folder(self, name: str, default: Path) -> Path:
+        """A folder. A missing one is made, for its owner alone; one that cannot be made is a problem."""
+        path = Path(self.text(name, str(default)))
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            self.problems.append(
+                f"{name} is not a folder and cannot be made one ({error.strerror}). "
+                "Write the path of a folder that this user may write to."
+            )
+        return path
+
+    def begin_with_the_file(self) -> None:
+        """Where nothing has been set up yet, make how to begin the first of the problems."""
+        if self.without_file and len(self.missing) > 1:
+            self.problems.insert(0, FIRST_STEP)
+
+
+def env_load(environ_: MutableMapping[str, str], default: Path) -> Env:
+    """Return the environment, filled up from the file that ENV_FILE names, else from *default*.
+
+    An empty ENV_FILE means: the environment alone. The demo and the tests use that.
+    """
+    env = Env(environ_)
+    env.names.append("ENV_FILE")
+    named = environ_.get("ENV_FILE")
+    if named == "" or read_env_file(Path(named or default), environ_):
+        return env
+    if named or default.exists():
+        which = "ENV_FILE names a file that" if named else ".env"
+        env.problems.append(f"{which} cannot be read as text. Check its path and its permissions.")
+    env.without_file = not named
+    return env
 
 
 def _flag(value: str) -> bool:
@@ -129,6 +178,12 @@ def _flag(value: str) -> bool:
     if word not in TRUE_WORDS | FALSE_WORDS:
         raise ValueError(word)
     return word in TRUE_WORDS
+
+
+def _one_of(value: str, words: tuple[str, ...]) -> str:
+    if value not in words:
+        raise ValueError(value)
+    return value
 
 
 def _finite(value: str) -> float:

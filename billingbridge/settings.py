@@ -9,21 +9,17 @@ import environ
 from django.utils.translation import gettext_lazy as _
 
 from billingbridge import security, stores
-from billingbridge.env import Env, read_env_file
+from billingbridge.env import env_load
 from billingbridge.logging import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# An empty ENV_FILE means: the environment alone. The demo and the tests use that.
-ENV_FILE = os.environ.get("ENV_FILE", str(BASE_DIR / ".env"))
-if ENV_FILE:
-    read_env_file(Path(ENV_FILE), os.environ)
-env = Env(os.environ)
+env = env_load(os.environ, BASE_DIR / ".env")
 
 # --- Who and where -------------------------------------------------------------------------------------
 DEMO = env.flag("DEMO")
 DEBUG = env.flag("DEBUG")
-VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
+VAR_DIR = env.folder("VAR_DIR", BASE_DIR / "var")
 SECRET_KEY = env.secret_key("SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 FIELD_KEYS = env.required_words(
@@ -71,7 +67,7 @@ HEALTH_MAX_LAG_SECONDS = env.number("HEALTH_MAX_LAG_SECONDS", 180, least=1)
 REDIS_URL = env.text("REDIS_URL")
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.url(
-        "DATABASE_URL", f"sqlite:///{VAR_DIR / 'billingbridge.sqlite3'}", stores.database_from_url
+        "DATABASE_URL", stores.sqlite_database(VAR_DIR / "billingbridge.sqlite3"), stores.database_from_url
     )
 }
 DATABASE_ROUTERS: list[str] = []
@@ -173,7 +169,8 @@ TIME_ZONE = "UTC"
 
 # --- Mail ----------------------------------------------------------------------------------------------
 EMAIL_TIMEOUT = 20
-vars().update(env.url("EMAIL_URL", f"filemail:///{VAR_DIR.resolve() / 'mail'}", environ.Env.email_url_config))
+MAIL_IN_FILES = environ.Env.email_url_config(f"filemail:///{VAR_DIR.absolute() / 'mail'}")
+vars().update(env.url("EMAIL_URL", MAIL_IN_FILES, environ.Env.email_url_config))
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", SUPPORT_EMAIL or "billingbridge@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
@@ -181,7 +178,8 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 HTTPS = not ALLOW_PLAIN_HTTP
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^webhooks/"]
-SECURE_HSTS_SECONDS = env.whole("HSTS_SECONDS", 31_536_000) if HTTPS else 0
+HSTS_SECONDS = env.whole("HSTS_SECONDS", 31_536_000)
+SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = env.flag("HSTS_PRELOAD")
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -296,9 +294,10 @@ UNFOLD: dict[str, Any] = {
 }
 
 # --- Logs ----------------------------------------------------------------------------------------------
-LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOGGING = logging_config(readable=DEMO or DEBUG, level=LOG_LEVEL)
 LOGGING_CONFIG = "logging.config.dictConfig"
 
+env.begin_with_the_file()
 SETTINGS_PROBLEMS = env.problems
-SETTINGS_NAMES = sorted({*env.names, "ENV_FILE"})
+SETTINGS_NAMES = sorted(set(env.names))

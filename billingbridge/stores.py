@@ -21,19 +21,32 @@ SUPPORTED_ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresq
 
 
 def database_from_url(url: str) -> dict[str, Any]:
-    """A `DATABASES` entry from `sqlite:////path` or `postgresql://…`; raises ValueError for another kind."""
+    """A `DATABASES` entry from `sqlite:////path` or `postgresql://…`.
+
+    Raises ValueError for another kind, and for a SQLite file whose folder cannot be made.
+    """
     config: dict[str, Any] = environ.Env.db_url_config(url)
     if config.get("ENGINE") not in SUPPORTED_ENGINES:
         raise ValueError("only SQLite and PostgreSQL are supported")
     if config["ENGINE"] == "django.db.backends.sqlite3":
-        return sqlite_database(Path(config["NAME"]))
+        path = Path(config["NAME"])
+        private_folder(path)
+        return sqlite_database(path)
     return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 
 
-def sqlite_database(path: Path) -> dict[str, Any]:
-    """A `DATABASES` entry for one SQLite file, whose folder is made readable by its owner alone."""
-    if str(path) != ":memory:":
+def private_folder(path: Path) -> None:
+    """Make the folder of a SQLite file, readable by its owner alone. Raises ValueError if that fails."""
+    if str(path) == ":memory:":
+        return
+    try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError("the folder of the database cannot be made") from error
+
+
+def sqlite_database(path: Path) -> dict[str, Any]:
+    """A `DATABASES` entry for one SQLite file."""
     return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": dict(SQLITE_OPTIONS)}
 
 

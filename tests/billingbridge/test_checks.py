@@ -116,11 +116,15 @@ def start(**environ: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.processes
 def test_empty_environment_names_all_that_is_missing(tmp_path: Path) -> None:
-    done = start(VAR_DIR=str(tmp_path), LEASE_SECONDS="soon")
+    (tmp_path / "file").touch()
+    wrong = {"LEASE_SECONDS": "soon", "HSTS_SECONDS": "year", "LOG_LEVEL": "loud"}
+    done = start(VAR_DIR=str(tmp_path / "file"), DATABASE_URL=f"sqlite:///{tmp_path}/file/db", **wrong)
     assert done.returncode == 1
     for name in ("SECRET_KEY", "FIELD_KEYS", "INSTALLATION_ID", "ALLOWED_HOSTS", "PUBLIC_URL"):
         assert f"{name} is not set." in done.stderr
-    assert "LEASE_SECONDS has a value that cannot be used." in done.stderr
+    for name in (*wrong, "DATABASE_URL"):
+        assert f"{name} has a value that cannot be used." in done.stderr
+    assert "VAR_DIR is not a folder and cannot be made one (File exists)." in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from billingbridge.env import Env, read_env_file
+from billingbridge.env import FIRST_STEP, Env, env_load, read_env_file
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,57 @@ def test_networks_of_both_families() -> None:
 def test_env_file_fills_gaps_only(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("# a comment\nWORKERS=8\nHOST_NAME='Ada Hosting'\n")
     environ = {"WORKERS": "2"}
-    read_env_file(tmp_path / ".env", environ)
-    read_env_file(tmp_path / "absent", environ)
+    assert read_env_file(tmp_path / ".env", environ)
+    assert not read_env_file(tmp_path / "absent", environ)
     assert environ == {"WORKERS": "2", "HOST_NAME": "Ada Hosting"}
+
+
+@pytest.mark.parametrize("content", [None, b"WORKERS=\xff"])
+def test_an_env_file_that_is_named_must_be_readable(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "bridge.env"
+    if content:
+        path.write_bytes(content)
+    problems = ["ENV_FILE names a file that cannot be read as text. Check its path and its permissions."]
+    assert env_load({"ENV_FILE": str(path)}, tmp_path / ".env").problems == problems
+
+
+def test_the_file_beside_the_project_may_be_missing_but_not_broken(tmp_path: Path) -> None:
+    assert env_load({}, tmp_path / ".env").problems == []
+    (tmp_path / ".env").write_bytes(b"WORKERS=\xff")
+    assert ".env cannot be read as text." in env_load({}, tmp_path / ".env").problems[0]
+    assert env_load({"ENV_FILE": ""}, tmp_path / ".env").problems == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "first"),
+    [({}, True), ({"ENV_FILE": ""}, False), ({"PUBLIC_URL": "https://bridge.example.com"}, False)],
+)
+def test_who_has_set_nothing_up_hears_first_how_to_begin(
+    tmp_path: Path, environ: dict[str, str], first: bool
+) -> None:
+    env = env_load(environ, tmp_path / ".env")
+    env.required("PUBLIC_URL", "Set the address.")
+    env.required_words("FIELD_KEYS", "Set one key or more.")
+    env.begin_with_the_file()
+    assert (env.problems[0] == FIRST_STEP) is first
+
+
+def test_a_choice_is_one_of_its_words() -> None:
+    env = Env({"LOG_LEVEL": "warning", "OTHER": "loud"})
+    assert env.choice("LOG_LEVEL", "INFO", ("INFO", "WARNING")) == "WARNING"
+    assert env.choice("OTHER", "INFO", ("INFO", "WARNING")) == "INFO"
+    assert env.problems == ["OTHER has a value that cannot be used. Write one of INFO, WARNING."]
+
+
+def test_a_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    env = Env({"VAR_DIR": str(tmp_path / "new" / "var")})
+    assert env.folder("VAR_DIR", tmp_path).stat().st_mode & 0o777 == 0o700
+    assert env.problems == []
+
+
+def test_a_folder_that_is_a_file_or_below_one_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "var"):
+        env = Env({"VAR_DIR": str(path)})
+        assert env.folder("VAR_DIR", tmp_path) == path
+        assert env.problems[0].startswith("VAR_DIR is not a folder and cannot be made one (")

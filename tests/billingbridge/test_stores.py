@@ -70,8 +70,14 @@ def test_other_databases_are_refused(url: str) -> None:
         stores.database_from_url(url)
 
 
+def test_a_folder_that_cannot_be_made_is_a_wrong_value(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="folder of the database cannot be made"):
+        stores.database_from_url(f"sqlite:///{tmp_path / 'file' / 'bridge.sqlite3'}")
+
+
 def test_sqlite_survives_power_cuts_and_writers(tmp_path: Path) -> None:
-    config = stores.sqlite_database(tmp_path / "new" / "bridge.sqlite3")
+    config = stores.database_from_url(f"sqlite:///{tmp_path / 'new' / 'bridge.sqlite3'}")
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     assert config["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=20000"):
