@@ -7,9 +7,13 @@ UV_VERSION := 0.13.8
 ONCE ?=
 PYTEST_ARGS ?=
 XDIST ?= -n 2
+KILLS ?= 50
+SEED ?= 1
+STACK ?= sqlite
+KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test lint format types imports browser services services-stop mutants requirements keys
+.PHONY: help setup demo run test lint format types imports browser services services-stop mutants requirements keys chaos chaos-teeth
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -48,6 +52,12 @@ services-stop: $(VENV)/.installed ## Stop them
 
 mutants: $(VENV)/.installed ## Break the code on purpose and see that the tests notice
 	@$(BIN)/python -m tools.mutants
+
+chaos: $(VENV)/.installed ## Kill processes at random and compare billing with the panel: KILLS, SEED, STACK, KEEP=1
+	@$(BIN)/python -m tools.chaos --kills=$(KILLS) --seed=$(SEED) --stack=$(STACK) $(if $(KEEP),--keep)
+
+chaos-teeth: $(VENV)/.installed ## See that the harness catches three sabotaged builds
+	@$(BIN)/python -m tools.chaos.teeth
 
 requirements: test ## Write docs/requirements.md: which test proves what
 	@$(BIN)/python -m tools.requirements var/requirements*.json

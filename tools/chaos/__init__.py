@@ -1,0 +1,1 @@
+"""`make chaos`: kills the real product at random while services live, then compares billing and panel."""

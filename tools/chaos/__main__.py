@@ -1,0 +1,85 @@
+"""Usage: python -m tools.chaos [--kills n] [--seed s] [--lifecycles n] [--stack sqlite|postgres] [--keep].
+
+Prints one JSON line; exit code 1 if anything was lost, doubled or left behind, or fewer were killed than was
+asked for. `--keep` adds the line to docs/reliability.jsonl and writes docs/reliability.md anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools import services
+from tools.chaos import report
+
+LIFECYCLES_PER_KILL = 4
+
+
+def arguments(given: list[str] | None = None) -> argparse.Namespace:
+    """The command line; lifecycles and the time limit follow from the kills where they are not given."""
+    parser = argparse.ArgumentParser(prog="python -m tools.chaos", description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--lifecycles", type=int, default=0, help="default: four for each kill")
+    parser.add_argument("--seconds", type=float, default=0, help="most seconds for lives and kills")
+    parser.add_argument("--stack", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--keep", action="store_true", help="add the result to docs/reliability.jsonl")
+    options = parser.parse_args(given)
+    options.lifecycles = options.lifecycles or LIFECYCLES_PER_KILL * options.kills
+    options.seconds = options.seconds or 60 + 5 * options.lifecycles
+    return options
+
+
+@contextlib.contextmanager
+def stores(stack: str) -> Iterator[None]:
+    """Names PostgreSQL and Redis in the environment; those that were not running are stopped afterwards."""
+    os.environ.update({"TEST_DATABASE_URL": "", "TEST_REDIS_URL": ""})
+    if stack == "sqlite":
+        yield
+        return
+    running = services.STATE.exists()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            services.start()
+        database_url, redis_url = json.loads(services.STATE.read_text())["urls"]
+        os.environ.update({"TEST_DATABASE_URL": database_url, "TEST_REDIS_URL": redis_url})
+        yield
+    finally:
+        if not running:
+            services.stop()
+
+
+def campaign(options: argparse.Namespace, folder: Path) -> int:
+    """Runs it and prints the line."""
+    os.environ.update({"DJANGO_SETTINGS_MODULE": "tests.settings", "VAR_DIR": str(folder)})
+    import django
+
+    django.setup()
+    # Both need the settings that were chosen just now.
+    from tools.chaos.run import Campaign, run
+
+    asked = Campaign(options.kills, options.lifecycles, options.seed, options.stack, options.seconds)
+    result, words = run(asked, folder)
+    sys.stdout.write(json.dumps(result.line()) + "\n")
+    sys.stderr.write("\n".join([*words, ""]))
+    if options.keep:
+        report.keep(result.line())
+    return 0 if result.good and result.kills == options.kills else 1
+
+
+def main() -> int:
+    """The command."""
+    options = arguments()
+    with stores(options.stack), tempfile.TemporaryDirectory(prefix="billingbridge-chaos-") as folder:
+        return campaign(options, Path(folder))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
