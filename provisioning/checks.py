@@ -7,24 +7,35 @@ import itertools
 import math
 import re
 from collections.abc import Iterator
+from email.utils import parseaddr
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.utils.module_loading import import_string
 
 LONGEST_CALL_SECONDS: Final = 35
 """The slowest answer that a driver waits for: Pterodactyl's 35 s (its own daemon timeout plus room)."""
+CALL_ROOM_SECONDS: Final = 8
+"""What a job needs beside its longest call: 5 s to connect, and 3 s for what it does before."""
+CHECK_TAG: Final = "billingbridge"
+HOST_FORM: Final = re.compile(r"\*|\.?[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]", re.IGNORECASE)
+BIND_FORM: Final = re.compile(r"(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\]):(?P<port>[0-9]{1,5})", re.IGNORECASE)
 INSTALLATION_ID_FORM: Final = re.compile(r"[a-z0-9]{1,12}")
 KNOWN_WEAK: Final = ("changeme", "change-me", "secret", "django-insecure", "default", "example")
 
 
-@register()
+@register(CHECK_TAG)
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """All problems of the settings at once."""
     found = [Error(sentence, id="billingbridge.E001") for sentence in settings.SETTINGS_PROBLEMS]
-    checks = (secret_key, field_keys, installation_id, public_url, plain_http, sandbox, times, retry, redis)
+    checks = (
+        *(secret_key, field_keys, installation_id, public_url, plain_http, sandbox, times, retry, redis),
+        *(allowed_hosts, addresses, bind, unknown_wait),
+    )
     return [*found, *(message for check in checks for message in check()), *mail()]
 
 
@@ -103,7 +114,6 @@ def times() -> Iterator[Error]:
         ("LEASE_SECONDS", settings.LEASE_SECONDS),
         ("JOB_TIMEOUT_SECONDS", settings.Q_CLUSTER["timeout"]),
         ("JOB_DEADLINE_SECONDS", settings.JOB_DEADLINE_SECONDS),
-        ("the longest panel call", LONGEST_CALL_SECONDS),
     )
     for (longer, more), (shorter, less) in itertools.pairwise(chain):
         if more <= less:
@@ -112,6 +122,14 @@ def times() -> Iterator[Error]:
                 hint=f"Raise {longer} above {less} or remove it to get the default.",
                 id="billingbridge.E008",
             )
+    deadline, least = settings.JOB_DEADLINE_SECONDS, LONGEST_CALL_SECONDS + CALL_ROOM_SECONDS
+    if deadline < least:
+        yield Error(
+            f"JOB_DEADLINE_SECONDS ({deadline} s) must be at least {least} s: a panel call may take "
+            f"{LONGEST_CALL_SECONDS} s, and a job starts none that does not fit.",
+            hint=f"Raise JOB_DEADLINE_SECONDS to {least} or more, or remove it to get the default.",
+            id="billingbridge.E008",
+        )
     if settings.BACKOFF_BASE > settings.BACKOFF_CAP:
         yield Error(
             "BACKOFF_BASE must not be longer than BACKOFF_CAP.",
@@ -142,6 +160,64 @@ def redis() -> Iterator[Error]:
             "REDIS_URL is set, but the database is SQLite.",
             hint="Set DATABASE_URL to a PostgreSQL database, or remove REDIS_URL.",
             id="billingbridge.E011",
+        )
+
+
+def allowed_hosts() -> Iterator[Error]:
+    """An address in place of a name matches no request, and every page answers 400."""
+    if not all(HOST_FORM.fullmatch(name) for name in settings.ALLOWED_HOSTS):
+        yield Error(
+            "ALLOWED_HOSTS holds something that is not a host name.",
+            hint="Write names alone, such as bridge.example.com: no https://, no path, no port.",
+            id="billingbridge.E012",
+        )
+
+
+def addresses() -> Iterator[Error]:
+    """A wrong address would be found when the first mail does not arrive."""
+    sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+    given = {
+        "STAFF_EMAILS": settings.STAFF_EMAILS,
+        "SUPPORT_EMAIL": [settings.SUPPORT_EMAIL] if settings.SUPPORT_EMAIL else [],
+        # Unless it is set, the sender is SUPPORT_EMAIL, which has a sentence of its own.
+        "DEFAULT_FROM_EMAIL": [] if settings.DEFAULT_FROM_EMAIL == settings.SUPPORT_EMAIL else [sender],
+    }
+    for name, values in given.items():
+        if not all(map(_is_address, values)):
+            yield Error(
+                f"{name} holds something that is not an e-mail address.",
+                hint="Write it like ada@example.com; separate the addresses of STAFF_EMAILS with commas.",
+                id="billingbridge.E013",
+            )
+
+
+def _is_address(value: str) -> bool:
+    try:
+        validate_email(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def bind() -> Iterator[Error]:
+    """The web server would take a lone port for a host, or listen on a port of its own choice."""
+    match = BIND_FORM.fullmatch(settings.BIND)
+    if match is None or not 0 < int(match["port"]) < 65_536:
+        yield Error(
+            "BIND is not an address with a port.",
+            hint="Write it like 127.0.0.1:8000, or [::1]:8000.",
+            id="billingbridge.E014",
+        )
+
+
+def unknown_wait() -> Iterator[Error]:
+    """Looked up too early, a create that is still under way seems lost, and a second one is sent."""
+    wait, least = settings.UNKNOWN_WAIT_SECONDS, 2 * LONGEST_CALL_SECONDS
+    if wait < least and not settings.DEMO:
+        yield Error(
+            f"UNKNOWN_WAIT_SECONDS ({wait:g} s) must be at least {least} s, twice the longest panel call.",
+            hint=f"Raise UNKNOWN_WAIT_SECONDS to {least} or more, or remove it to get the default of 75.",
+            id="billingbridge.E015",
         )
 
 

@@ -25,7 +25,10 @@ GOOD = {
     "DEBUG": False,
     "REDIS_URL": "",
     "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+    "ALLOWED_HOSTS": ["bridge.example.com"],
 }
+NO_HOSTS = ("https://bridge.example.com", "bridge.example.com/", "bridge.example.com:443", "::1", "-")
+NO_PLACES = ("8000", ":8000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "::1:8000")
 
 
 @pytest.fixture(autouse=True)
@@ -66,11 +69,18 @@ def test_good_settings_pass(settings: Settings) -> None:
         ("E007", {"DEBUG": True}),
         ("E008", {"LEASE_SECONDS": 60}),
         ("E008", {"JOB_DEADLINE_SECONDS": 60}),
-        ("E008", {"JOB_DEADLINE_SECONDS": 35}),
+        ("E008", {"JOB_DEADLINE_SECONDS": 42}),
         ("E009", {"BACKOFF_BASE": 10, "BACKOFF_CAP": 5}),
         ("E010", {"Q_CLUSTER": queue(timeout=97), "LEASE_SECONDS": 120}),
         ("E010", {"Q_CLUSTER": queue(workers=1)}),
         ("E011", {"REDIS_URL": "redis://127.0.0.1/0"}),
+        *(("E012", {"ALLOWED_HOSTS": ["bridge.example.com", name]}) for name in NO_HOSTS),
+        ("E013", {"STAFF_EMAILS": ["ada@example.com", "grace"]}),
+        ("E013", {"SUPPORT_EMAIL": "help at example.com"}),
+        ("E013", {"SUPPORT_EMAIL": "help", "DEFAULT_FROM_EMAIL": "help"}),
+        ("E013", {"DEFAULT_FROM_EMAIL": "Example Hosting"}),
+        *(("E014", {"BIND": place}) for place in NO_PLACES),
+        ("E015", {"UNKNOWN_WAIT_SECONDS": 69.9}),
         ("W001", {"EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend"}),
     ],
 )
@@ -81,10 +91,24 @@ def test_one_mistake_gives_one_sentence(settings: Settings, ident: str, changes:
     assert ident == "E001" or messages[0].hint
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ALLOWED_HOSTS": ["*", ".example.com", "localhost", "127.0.0.1", "[::1]"]},
+        {"DEFAULT_FROM_EMAIL": "Example Hosting <billing@example.com>", "SUPPORT_EMAIL": ""},
+        {"DEFAULT_FROM_EMAIL": "billingbridge@localhost", "STAFF_EMAILS": []},
+        *({"BIND": place} for place in ("localhost:1", "[::1]:8000", "0.0.0.0:65535")),
+        {"JOB_DEADLINE_SECONDS": 43, "UNKNOWN_WAIT_SECONDS": 70},
+    ],
+)
+def test_what_is_right_is_left_alone(settings: Settings, changes: dict[str, Any]) -> None:
+    assert found(settings, **changes) == []
+
+
 def test_demo_may_use_plain_http_files_and_debug(settings: Settings) -> None:
     demo = {"DEMO": True, "ALLOW_PLAIN_HTTP": True, "DEBUG": True, "PUBLIC_URL": "http://127.0.0.1:8000"}
     backend = "django.core.mail.backends.filebased.EmailBackend"
-    assert found(settings, **demo, EMAIL_BACKEND=backend) == []
+    assert found(settings, **demo, EMAIL_BACKEND=backend, UNKNOWN_WAIT_SECONDS=4) == []
 
 
 def test_no_message_shows_a_secret(settings: Settings) -> None:
