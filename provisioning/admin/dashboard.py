@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from provisioning import selectors
-from provisioning.choices import LIVE_OUTCOMES, DesiredState, EventStatus
+from provisioning.choices import LIVE_OUTCOMES, DesiredState, DriftOutcome, EventStatus
 from provisioning.lib import clock
 from provisioning.models import DriftPass, Event, Heartbeat, Operation, Panel, PanelGate, Service
 from provisioning.reconcile.drift_staff import differences
@@ -142,12 +142,22 @@ def last_event(now: dt.datetime) -> Tile:
 def drift() -> Tile:
     """Differences that nobody asked for, and panels on which deletes are frozen because of them."""
     found = capped(differences())
-    frozen = DriftPass.objects.filter(frozen_at__isnull=False).count()
-    words = "panels and what was sold were compared" if found else "what was compared agrees"
-    if frozen:
-        words = f"deletes frozen on {frozen} panel{'s' if frozen > 1 else ''}"
+    passes = list(DriftPass.objects.values_list("outcome", "frozen_at")[: selectors.CAP])
+    frozen = sum(at is not None for _, at in passes)
     url = reverse("admin:provisioning_drift_changelist")
-    return Tile("Drift", str(found), words, url, "bad" if frozen else "warn" if found else "")
+    tone = "bad" if frozen else "warn" if found else ""
+    return Tile("Drift", str(found), _drift_words([outcome for outcome, _ in passes], frozen), url, tone)
+
+
+def _drift_words(outcomes: list[str], frozen: int) -> str:
+    unread = outcomes.count(DriftOutcome.UNKNOWN)
+    if frozen:
+        return f"deletes frozen on {frozen} panel{'s' if frozen > 1 else ''}"
+    if unread:
+        return f"{unread} panel{'s' if unread > 1 else ''} could not be read"
+    if DriftOutcome.COMPARED not in outcomes:
+        return "no panel was compared yet"
+    return "differences between panels and what was sold"
 
 
 def beats(now: dt.datetime) -> list[Tile]:

@@ -159,6 +159,10 @@ def test_the_dashboard_counts_differences_and_warns_of_a_freeze() -> None:
     client = signed_in(superuser=True)
     text = client.get("/admin/").content.decode()
     assert LIST in text
-    assert "panels and what was sold were compared" in text
+    assert "differences between panels and what was sold" in text
+    DriftPass.objects.update(outcome="unknown")
+    assert "1 panel could not be read" in client.get("/admin/").content.decode()
+    DriftPass.objects.update(outcome="never")
+    assert "no panel was compared yet" in client.get("/admin/").content.decode()
     DriftPass.objects.filter(panel=w.panel).update(frozen_at=clock.now())
     assert "deletes frozen on 1 panel" in client.get("/admin/").content.decode()
