@@ -153,6 +153,12 @@ def can_skip(operation: Operation | None) -> bool:
     return operation is not None and operation.outcome not in ENDED_WELL
 
 
+def _server_is_missing(row: Service) -> bool:
+    """Only then may a new one be made: dropping the link to a server that runs would orphan it."""
+    newest = newest_of(row)
+    return newest is not None and newest.reason == "server_missing"
+
+
 def _not_gone(row: Service) -> bool:
     return row.terminated_at is None
 
@@ -252,7 +258,7 @@ ACTIONS: tuple[StaffAction, ...] = (
         _recreate,
         form=TypedNameForm,
         danger=True,
-        shown=lambda row: row.desired_state == DesiredState.PRESENT and bool(row.server_id),
+        shown=_server_is_missing,
     ),
     _action(
         "undo",

@@ -39,6 +39,10 @@ from provisioning.lib.ratelimit import retry_after
 T = TypeVar("T")
 
 
+UNITS = {"memory": " MiB", "swap": " MiB", "disk": " MiB", "cpu": " %"}
+"""What a limit is counted in, for the lines that people read."""
+
+
 class PanelDriver(ABC):
     """One panel's API behind three verbs (octoDNS's cut). Subclasses register with `registry.register`."""
 
@@ -183,7 +187,7 @@ class PanelDriver(ABC):
             return []
         before = {name: observed.limits.get(name) for name in names}
         after = {name: desired.limits[name] for name in names}
-        parts = ", ".join(f"{name} {before[name]} → {after[name]}" for name in names)
+        parts = ", ".join(f"{name} {before[name]} → {after[name]}{UNITS.get(name, '')}" for name in names)
         return [Change(ChangeKind.RESIZE, parts, before, after)]
 
     def _plan_runtime(self, desired: Desired) -> list[Change]:

@@ -53,7 +53,7 @@ class Operation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.service_id}"
+        return f"{self.number} {self.get_kind_display()}"
 
     @property
     def number(self) -> str:

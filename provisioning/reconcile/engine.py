@@ -241,7 +241,8 @@ def _done_words(service: Service, operation: Operation, look: Look) -> str:
         return "Running again; the panel shows it."
     if operation.kind == OperationKind.CREATE:
         return "The server runs; the panel shows it."
-    return f"Changed: {'; '.join(operation.plan.get('lines', []))}."
+    # Each line begins with the sign that a preview shows it by.
+    return f"Changed: {'; '.join(line[2:] for line in operation.plan.get('lines', []))}."
 
 
 # --- the closed table of what can be raised ------------------------------------------------------------

@@ -128,7 +128,8 @@ class Story:
 
     def cancelled(self) -> Iterator[str]:
         """Step 8: suspended, undo window shown, deleted after it with four proofs."""
-        self.read.send({"event": "subscription.cancelled", **ADA, "status": "cancelled"})
+        ended = {**ADA, "product_id": "frost-knight", "status": "cancelled"}
+        self.read.send({"event": "subscription.cancelled", **ended})
         self.read.until("the server suspended", lambda: self._status("12345") == "suspended")
         dates = self.read.until("an undo date", lambda: self._dates("12345", "undo_until"))
         yield f"suspended; can be undone until {clock_time(dates['undo_until'])}"

@@ -136,7 +136,7 @@ def test_a_dry_run_prints_plans_and_apply_does_exactly_one(bridge: Bridge) -> No
     one, all_of_them = said("--dry-run", "--service", "12345"), said("--dry-run")
     checksum = one.split()[2]
     for text in (one, all_of_them, said("--dry-run", "--panel", str(bridge.row))):
-        assert "~ memory 1024 → 2048" in text
+        assert "~ memory 1024 → 2048 MiB" in text
         assert checksum in text
         assert "shop:12345" in text
     assert bridge.server().memory == 1024

@@ -9,7 +9,7 @@ from django.core import mail
 
 from provisioning.models import Operation, Service
 from tests.bridge import Bridge, document
-from tests.provisioning.reconcile.trouble import more_ports, outlast, pass_time
+from tests.provisioning.reconcile.trouble import more_ports, outlast
 
 ORDERS = 100
 

@@ -95,7 +95,7 @@ def test_a_product_is_checked_against_the_panel(bridge: Bridge) -> None:
 def test_the_payload_for_an_example_customer_changes_nothing(bridge: Bridge) -> None:
     before = (Service.objects.count(), len(bridge.servers()))
     payload = preview_payload(bridge.product)
-    assert payload["external_id"] == "example-shop-12345"
+    assert payload["external_id"] == "test-shop-12345"
     assert payload["name"] == "Server-12345"
     assert payload["limits"]["memory"] == 1024
     assert payload["allocation"]["default"] == "the first free allocation of node 1"
@@ -182,7 +182,7 @@ def test_a_preview_changes_nothing_and_its_plan_is_what_is_applied(bridge: Bridg
     bridge.row.save()
     service_pin(service=service, resource=Resource.MEMORY, value=2048)
     shown = preview(bridge.service())
-    assert shown.lines == ["~ memory 1024 → 2048"]
+    assert shown.lines == ["~ memory 1024 → 2048 MiB"]
     assert bridge.server().memory == 1024
     bridge.row.observe_only = False
     bridge.row.save()
