@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from provisioning.choices import EventStatus
 from provisioning.lib import clock
 from provisioning.models import Event, Heartbeat
+from provisioning.stored_secrets import lost_keys
 
 WEB_BEAT: Final = "web"
 BEATS: Final = {
@@ -36,7 +37,7 @@ def livez(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 if all is well, else 503 with the reasons; never a secret, never an exception's text."""
     try:
-        reasons = [*_write_reasons(), *_beat_reasons(), *_inbox_reasons()]
+        reasons = [*_write_reasons(), *_key_reasons(), *_beat_reasons(), *_inbox_reasons()]
     except DatabaseFailure:
         reasons = ["The database does not take writes. Look at its server, its disk and its lock."]
     body = {"status": "unavailable" if reasons else "ok", "reasons": reasons}
@@ -47,6 +48,11 @@ def _write_reasons() -> list[str]:
     """Write a row; what the database raises is the caller's."""
     Heartbeat.objects.update_or_create(name=WEB_BEAT, defaults={"beat_at": clock.now()})
     return []
+
+
+def _key_reasons() -> list[str]:
+    """Without the keys of the stored secrets no panel can be called and no event be verified."""
+    return [words] if (words := lost_keys()) else []
 
 
 def _beat_reasons() -> list[str]:

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
+from pytest_django import Settings
 
 from provisioning.lib import clock
+from provisioning.lib.crypto import generate_key
 from provisioning.models import Event, Heartbeat
+from provisioning.stored_secrets import LOST_KEYS
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +88,13 @@ def test_database_without_writes(client: Client, healthy: None) -> None:
     assert answer.status_code == 503
     assert "does not take writes" in answer.json()["reasons"][0]
     assert "hunter2" not in answer.content.decode()
+
+
+def test_secrets_that_no_key_reads(client: Client, healthy: None, settings: Settings) -> None:
+    factories.endpoint()
+    assert reasons(client) == []
+    settings.FIELD_KEYS = [generate_key()]
+    assert reasons(client) == [LOST_KEYS]
 
 
 def test_only_reading_methods(client: Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import uuid
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -19,8 +20,10 @@ from django.urls import reverse
 
 from provisioning.choices import SignatureScheme
 from provisioning.lib import clock
+from provisioning.lib.crypto import DecryptError
 from provisioning.lib.redact import redact
-from provisioning.models import WebhookEndpoint
+from provisioning.models import EndpointSecret, WebhookEndpoint
+from provisioning.stored_secrets import LOST_KEYS
 from provisioning.webhooks import signatures
 
 TIMEOUT = (5, 30)
@@ -80,12 +83,19 @@ def _of_endpoint(name: str) -> tuple[str, str, str, str]:
     if endpoint is None:
         known = ", ".join(WebhookEndpoint.objects.order_by("name").values_list("name", flat=True)[:20])
         raise CommandError(f"There is no endpoint “{name}”. There are: {known or 'none yet'}.")
-    valid = endpoint.secrets.filter(Q(ends_at=None) | Q(ends_at__gt=clock.now()))
-    secret = valid.order_by("-id").first()
+    secret = _newest_secret(endpoint)
     if secret is None:
         raise CommandError(f"Endpoint “{name}” has no valid secret. Add one in the admin.")
     url = settings.PUBLIC_URL + reverse("webhook", args=[endpoint.address])
     return url, secret.value, endpoint.scheme, endpoint.hmac_header
+
+
+def _newest_secret(endpoint: WebhookEndpoint) -> EndpointSecret | None:
+    valid = endpoint.secrets.filter(Q(ends_at=None) | Q(ends_at__gt=clock.now()))
+    try:
+        return valid.order_by("-id").first()
+    except DecryptError as error:
+        raise CommandError(LOST_KEYS) from error
 
 
 def _of_environment(name: str | None) -> str:
@@ -117,11 +127,34 @@ def _headers(scheme: str, secret: str, body: bytes, *, ident: str, header: str) 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
     """Status and beginning of the answer. The address was typed by an operator, so any host will do."""
+    bundle = _authorities()
     try:
-        answer = requests.post(url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False)
+        answer = requests.post(
+            url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False, verify=bundle
+        )
     except (requests.RequestException, ValueError) as error:
         place = urlsplit(url).netloc.rpartition("@")[2] or url
-        raise CommandError(
-            f"{place} could not be reached ({type(error).__name__}). Is it running?"
-        ) from error
+        raise CommandError(_why_not(place, error)) from error
     return answer.status_code, redact(answer.text, limit=2000).strip()
+
+
+def _authorities() -> str | bool:
+    """The bundle of certificate authorities that the environment names, else True: those of `requests`."""
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        if path := os.environ.get(name):
+            if not Path(path).exists():
+                raise CommandError(f"{name} names a file that does not exist. Check its path, or unset it.")
+            return path
+    return True
+
+
+def _why_not(place: str, error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"The certificate of {place} is not trusted: {cause.verify_message}. Is it from an authority "
+                "of your own? Set REQUESTS_CA_BUNDLE or SSL_CERT_FILE to that authority's root certificate."
+            )
+        cause = cause.__cause__ or cause.__context__
+    return f"{place} could not be reached ({type(error).__name__}). Is it running?"

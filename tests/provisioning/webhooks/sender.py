@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 
-from billingbridge.wsgi import application
+from billingbridge.charset import plain_charset
 from provisioning.lib import clock
 from provisioning.models import WebhookEndpoint
 from provisioning.webhooks import signatures
 from tests import factories
 
+# What billingbridge.wsgi makes; that module itself looks into the database as well.
+application = plain_charset(get_wsgi_application())
 _numbers = itertools.count(1)
 PAYLOAD = (
     b'{"event":"subscription.created","subscription_id":"12345","customer_email":"user@example.com",'

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from provisioning.lib.crypto import generate_key
 from provisioning.models import EndpointSecret, Event
 from provisioning.webhooks.signatures import generate_secret
 from tests import factories
+from tests.provisioning.lib.servers import listening, over_tls, response, saying
+from tests.provisioning.lib.test_http import make_certificate
 from tests.provisioning.webhooks.sender import PAYLOAD, send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("jobs")]
@@ -125,3 +128,38 @@ def test_an_endpoint_without_secret_cannot_sign() -> None:
     endpoint.secrets.all().delete()
     with pytest.raises(CommandError, match="no valid secret"):
         call_command("send_event", "--endpoint", "Shop", "--json", "{}")
+
+
+def test_a_secret_that_no_key_reads_is_a_sentence(settings: Any) -> None:
+    factories.endpoint(name="Shop")
+    settings.FIELD_KEYS = [generate_key()]
+    with pytest.raises(CommandError, match=r"cannot be read with FIELD_KEYS\."):
+        call_command("send_event", "--endpoint", "Shop", "--json", "{}")
+
+
+def post_over_tls(folder: Path, monkeypatch: pytest.MonkeyPatch, **environ: str) -> None:
+    """Sends an event to a listener whose certificate only its own authority vouches for."""
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"GOOD": factories.SECRET, **environ}.items():
+        monkeypatch.setenv(name, value)
+    with listening(over_tls(str(folder / "panel.pem"), saying(response()))) as server:
+        call_command("send_event", "--url", server.safe_url, "--json", "{}", "--secret-env", "GOOD")
+
+
+def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_certificate(tmp_path)
+    words = r"certificate of 127.0.0.1:\d+ is not trusted: self-signed .*REQUESTS_CA_BUNDLE or SSL_CERT_FILE"
+    with pytest.raises(CommandError, match=words):
+        post_over_tls(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_an_authority_of_ones_own_is_named_by_either_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, capsys: Any
+) -> None:
+    path = make_certificate(tmp_path)
+    post_over_tls(tmp_path, monkeypatch, **{name: path})
+    assert capsys.readouterr().out.startswith("200 ")
+    with pytest.raises(CommandError, match=f"{name} names a file that does not exist"):
+        post_over_tls(tmp_path, monkeypatch, **{name: path + "-gone"})
