@@ -8,13 +8,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from provisioning.choices import DriftKind, DriftOutcome, Resource, SuspendReason
+from provisioning.choices import DriftKind, DriftOutcome, Outcome, Resource, SuspendReason
 from provisioning.drivers.pterodactyl import driver as pterodactyl
 from provisioning.lib import clock
 from provisioning.lifecycle.staff import service_pin, service_suspend
 from provisioning.models import Drift, DriftPage, DriftPass, PanelAccount, PanelCall, Service
 from provisioning.reconcile.drift_lease import drift_claim
 from provisioning.sandbox.seed import seed_servers
+from tests import factories
 from tests.bridge import Bridge
 from tests.provisioning.reconcile.drifting import check, fleet, standing
 from tests.provisioning.reconcile.trouble import outlast
@@ -186,6 +187,14 @@ def test_a_service_that_changed_while_the_lists_were_read_is_not_judged(
     assert (row.outcome, row.unknown, standing()) == (DriftOutcome.COMPARED, 1, [])
 
 
+def test_a_service_with_a_live_operation_is_not_judged(bridge: Bridge) -> None:
+    service = bridge.buy()
+    bigger(bridge)
+    factories.operation(service=service, generation=service.generation, outcome=Outcome.WAITING)
+    row = check(bridge)
+    assert (row.checked, row.unknown, standing()) == (0, 1, [])
+
+
 def test_what_a_pin_or_an_entitlement_makes_of_the_limits_is_no_drift(bridge: Bridge) -> None:
     service = bridge.buy()
     service_pin(service=service, resource=Resource.MEMORY, value=2048)
@@ -249,6 +258,17 @@ def test_a_list_that_moves_while_it_is_read_is_unknown(
     monkeypatch.setattr(pterodactyl.PterodactylDriver, "server_page", moving)
     row = check(bridge)
     assert (row.outcome, words in row.words, standing()) == (DriftOutcome.UNKNOWN, True, [])
+
+
+def test_a_list_that_shows_an_entry_twice_is_unknown(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ada's user is on page two; the panel shows page one again."""
+    bridge.buy()
+    monkeypatch.setattr(pterodactyl, "LONG_PAGE", 1)
+    real = pterodactyl.PterodactylDriver.account_page
+    monkeypatch.setattr(pterodactyl.PterodactylDriver, "account_page", lambda self, _: real(self, 1))
+    row = check(bridge)
+    assert (row.outcome, standing()) == (DriftOutcome.UNKNOWN, [])
+    assert "counts 2 accounts but showed 1" in row.words
 
 
 def test_a_panel_that_is_parked_or_silent_is_unknown(bridge: Bridge) -> None:
