@@ -50,7 +50,7 @@ TROUBLE: tuple[dict[str, Any], ...] = (
     {"kind": "lost", "method": "POST", "path": "^/api/application/servers$"},
     {"kind": "slow", "method": "POST", "path": "^/api/application/servers$", "seconds": 2.0},
     # Longer than the lease: another worker takes over while the first still reads "no such server".
-    {"kind": "drip", "method": "GET", "path": "^/api/application/servers/external/", "seconds": 0.08},
+    {"kind": "drip", "method": "GET", "path": "^/api/application/servers/external/", "seconds": 0.14},
 )
 TROUBLED = 0.25
 HANGS = 20.0
