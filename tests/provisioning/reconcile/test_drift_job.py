@@ -19,6 +19,7 @@ from provisioning.reconcile import drift
 from provisioning.reconcile.drift import LONGEST_PASS, drift_check
 from provisioning.reconcile.drift_lease import DriftLease
 from provisioning.reconcile.drift_staff import drift_mail, drift_pass_ensure, panel_unfreeze
+from provisioning.reconcile.guard import BRAKE_WAIT
 from provisioning.reconcile.schedules import prune_old, sweep_all
 from provisioning.reconcile.transport import PanelTransport
 from tests import factories
@@ -178,6 +179,9 @@ def test_a_mass_of_missing_servers_freezes_deletes_until_staff_say_so(bridge: Br
     bridge.jobs.drain()
     operation = bridge.operation()
     assert (operation.outcome, operation.reason) == (Outcome.WAITING, "panel_frozen")
+    bridge.panel.calls.clear()
+    pass_time(bridge, BRAKE_WAIT + 1)
+    assert len(bridge.panel.calls) == 0, "who is frozen asks the panel nothing"
     check(bridge)
     pass_time(bridge, 3600)
     assert bridge.panel.calls.count("DELETE") == 0
