@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from provisioning.checks import CHECK_TAG
 from provisioning.management.demo.environment import (
     STAGE,
     demo_dir,
@@ -29,6 +30,7 @@ WEB_PATIENCE = 60
 INTERRUPTED = 130
 """The exit code that shells expect of what Ctrl-C has ended."""
 PORTS = {"web": 8900, "panel": 8901, "billing": 8902}
+MOST_PORTS = 65_535
 
 
 class Command(BaseCommand):
@@ -41,12 +43,12 @@ class Command(BaseCommand):
         """--once ends after the story; each port can be chosen."""
         parser.add_argument("--once", action="store_true", help="end after the story; exit 0 if all held")
         for name, port in PORTS.items():
-            default = int(os.environ.get(f"{name.upper()}_PORT", port))
-            parser.add_argument(f"--{name}-port", type=int, default=default, help=f"default {default}")
+            words = f"default {port}, or what {name.upper()}_PORT says"
+            parser.add_argument(f"--{name}-port", type=int, help=words)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """First makes the environment and runs itself again with it; then plays."""
-        ports = {name: options[f"{name}_port"] for name in PORTS}
+        ports = chosen_ports(options)
         if STAGE not in os.environ:
             self._begin(ports)
         self._play(ports, once=options["once"])
@@ -63,6 +65,8 @@ class Command(BaseCommand):
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606
 
     def _play(self, ports: dict[str, int], *, once: bool) -> None:
+        # Settings that the demo does not make itself may be wrong; its children would end with a log each.
+        self.check(tags=[CHECK_TAG])
         call_command("migrate", verbosity=0)
         cast = cast_make(panel_port=ports["panel"], billing_port=ports["billing"])
         private_write(demo_dir() / "admin.json", json.dumps(self._sign_in(cast)))
@@ -157,3 +161,19 @@ class Command(BaseCommand):
             "Ctrl-C ends everything."
         )
         self.stdout.flush()
+
+
+def chosen_ports(options: dict[str, Any]) -> dict[str, int]:
+    """The ports of the options, else of the environment, else the usual ones. Raises CommandError."""
+    found = {name: _port(name, options[f"{name}_port"]) for name in PORTS}
+    if wrong := [f"{name.upper()}_PORT" for name, port in found.items() if not 0 < port <= MOST_PORTS]:
+        raise CommandError(f"{' and '.join(wrong)}: not a port. Write a whole number from 1 to {MOST_PORTS}.")
+    return found
+
+
+def _port(name: str, option: int | None) -> int:
+    """The port, or 0 for what is no number."""
+    if option is not None:
+        return option
+    text = os.environ.get(f"{name.upper()}_PORT", "").strip()
+    return int(text) if text.isascii() and text.isdigit() else 0 if text else PORTS[name]
