@@ -17,9 +17,7 @@ from tests.security.roles import ROLES
 
 pytestmark = pytest.mark.django_db
 
-RECORDS = (
-    "service|operation|event|drift|customer|panelaccount|auditentry|notification|heartbeat|installation|apitoken"
-)
+RECORDS = "service|operation|event|drift|customer|panelaccount|auditentry|notification|heartbeat|installation|apitoken"
 SET_UP = "panel|product|gracepolicy|billingconnection|webhookendpoint"
 ROWS = r"(change/|history/)?"
 KINDS: dict[str, str] = {
@@ -151,6 +149,7 @@ def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provisioning.api.permissions.CallerThrottle.allow_request", lambda *args: True)
 
 
+@pytest.mark.slow
 @pytest.mark.req("T83-40")
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.usefixtures("unlimited")

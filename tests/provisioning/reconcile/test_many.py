@@ -25,6 +25,7 @@ def test_the_ready_mail_leads_to_the_server(bridge: Bridge) -> None:
     assert ready.to == ["ada@example.com"]
 
 
+@pytest.mark.slow
 @pytest.mark.req("T83-06")
 def test_many_subscribers_need_no_hand(bridge: Bridge) -> None:
     more_ports(bridge.panel, ORDERS)
