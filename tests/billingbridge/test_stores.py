@@ -28,6 +28,7 @@ print(sum(totp._mark_code_used(f"{number:06}") for number in range(20)))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 @pytest.mark.django_db
 def test_code_is_good_once_across_processes(tmp_path: Path) -> None:

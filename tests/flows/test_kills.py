@@ -37,6 +37,7 @@ def kill_cluster(stack: Stack) -> None:
     stack.clusters[0].start()
 
 
+@pytest.mark.slow
 @pytest.mark.req("T83-10", "CAL-01")
 def test_a_worker_killed_while_the_panel_creates(start: StackMaker) -> None:
     stack = without_the_panels_help(start(scale=SCALE))

@@ -136,6 +136,7 @@ def state() -> tuple[int, ...]:
     return AuditEntry.objects.count(), Operation.objects.count(), len(mail.outbox), hash(tuple(generations))
 
 
+@pytest.mark.slow
 @pytest.mark.req("CAL-12", "T83-40")
 def test_every_page_is_free_of_secrets_and_scripts_and_changes_nothing(
     life: Life, monkeypatch: pytest.MonkeyPatch

@@ -152,6 +152,7 @@ def fleet(bridge: Bridge, number: int) -> None:
     pass_time(bridge, WEEK + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.req("CAL-04")
 def test_a_mass_termination_deletes_no_more_than_its_allowance(bridge: Bridge) -> None:
     fleet(bridge, 30)
