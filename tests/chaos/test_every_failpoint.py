@@ -20,6 +20,7 @@ from tests.bridge import Bridge
 from tests.chaos.forks import Moment, database_file, distinct, hits_of, in_child, sweeps_needed
 from tests.conftest import Jobs
 
+ON_WISH = pytest.mark.skipif("CHAOS_ALL" not in os.environ, reason="each single point: set CHAOS_ALL=1")
 pytestmark = pytest.mark.skipif(
     bool(os.environ.get("TEST_DATABASE_URL")), reason="on SQLite only; `make chaos` kills on both stacks"
 )

@@ -17,7 +17,8 @@ from tests.security.roles import ROLES
 
 pytestmark = pytest.mark.django_db
 
-RECORDS = "service|operation|event|drift|customer|panelaccount|auditentry|notification|heartbeat|installation|apitoken"
+RECORDS = "service|operation|event|drift|customer|panelaccount|auditentry|notification"
+RECORDS += "|heartbeat|installation|apitoken"
 SET_UP = "panel|product|gracepolicy|billingconnection|webhookendpoint"
 ROWS = r"(change/|history/)?"
 KINDS: dict[str, str] = {

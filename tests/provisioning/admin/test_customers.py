@@ -13,9 +13,10 @@ from tests.provisioning.admin.staffing import signed_in
 pytestmark = pytest.mark.django_db
 
 
-def linked(**service: str) -> PanelAccount:
+def linked(*, server_id: str = "") -> PanelAccount:
     """Ada's account, and a service of hers on that panel."""
-    made = factories.service(**service)
+    made = factories.service(server_id=server_id)
+    assert made.panel is not None
     return PanelAccount.objects.create(
         panel=made.panel,
         customer=made.customer,
