@@ -38,7 +38,7 @@ lint: $(VENV)/.installed ## Check style, templates and the direction of imports
 format: $(VENV)/.installed ## Bring the code into shape
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-types: $(VENV)/.installed ## Check types
+types: $(VENV)/.browser ## Check types
 	@$(BIN)/mypy billingbridge provisioning upsell tests tools
 
 browser: $(VENV)/.browser ## Drive a real browser through the story (needs Chromium)

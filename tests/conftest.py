@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from ipaddress import ip_address
 from types import ModuleType
 from typing import Any
@@ -13,8 +14,12 @@ from django.utils.module_loading import import_string
 
 from provisioning import queue
 from provisioning.lib import clock as project_clock
+from provisioning.models.clock import configure_clock
 
 pytest_plugins = ["tests.requirement_marks"]
+# `make browser` installs Playwright; without it these files cannot even be read.
+collect_ignore = [] if find_spec("playwright") else ["browser"]
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_serialized_rollback", "live_server"}
 
 
 class NetworkBlockedError(RuntimeError):
@@ -54,10 +59,18 @@ def _no_network() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def clock() -> Iterator[ModuleType]:
-    """The project's clock; every `clock.shift(seconds)` is taken back after the test."""
+def clock(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
+    """The project's clock; every `clock.shift(seconds)` is taken back after the test.
+
+    PostgreSQL is the clock's source there: a test that has no database gets the host's time instead.
+    """
     project_clock.reset()
-    yield project_clock
+    if request.node.get_closest_marker("django_db") or DATABASE_FIXTURES & set(request.fixturenames):
+        yield project_clock
+    else:
+        project_clock.configure()
+        yield project_clock
+        configure_clock()
     project_clock.reset()
 
 
