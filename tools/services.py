@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 STATE = Path(__file__).resolve().parent.parent / "var" / "services.json"
@@ -82,8 +84,8 @@ def wait_for(port: int, log: Path) -> None:
     raise SystemExit(f"No answer on port {port}:\n{log.read_text()[-2000:]}")
 
 
-def start_postgres(home: Path, password: str) -> tuple[int, str]:
-    """A new cluster in *home*; returns its pid and its URL."""
+def start_postgres(home: Path, password: str, *, durable: bool = False) -> tuple[int, str]:
+    """A new cluster in *home*; returns its pid and its URL. A durable one waits for the disk."""
     user, data, port, log = owner(), home / "postgres", free_port(), home / "postgres.log"
     password_file = home / "password"
     password_file.write_text(password)
@@ -93,7 +95,8 @@ def start_postgres(home: Path, password: str) -> tuple[int, str]:
     quick = ["--no-sync", "--encoding=UTF8", "--no-locale", "--auth=scram-sha-256"]
     run([program("initdb"), "-D", str(data), "-U", USER, f"--pwfile={password_file}", *quick], user)
     password_file.unlink()
-    switches = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=100"]
+    hasty = [] if durable else ["-c", "fsync=off", "-c", "full_page_writes=off"]
+    switches = [*hasty, "-c", "max_connections=100"]
     argv = [
         program("postgres"),
         "-D",
@@ -141,6 +144,24 @@ def start_redis(home: Path, password: str) -> tuple[int, str]:
     pid = spawn([program("redis-server"), str(config)], None, log)
     wait_for(port, log)
     return pid, f"redis://:{password}@127.0.0.1:{port}/0"
+
+
+@contextmanager
+def private(*, durable: bool) -> Iterator[tuple[str, str]]:
+    """Both for the length of the block, for nobody else: the URLs of PostgreSQL and of Redis."""
+    program("postgres"), program("redis-server")
+    home, pids = Path(tempfile.mkdtemp(prefix="billingbridge-services-")), []
+    password = secrets.token_urlsafe(24)
+    try:
+        pid, database_url = start_postgres(home, password, durable=durable)
+        pids.append(pid)
+        pid, redis_url = start_redis(home, password)
+        pids.append(pid)
+        yield database_url, redis_url
+    finally:
+        for pid in pids:
+            end(pid, str(home))
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def start() -> None:

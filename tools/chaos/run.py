@@ -114,7 +114,7 @@ def product(folder: Path) -> Iterator[Stack]:
     (folder / "stack").mkdir()
     ground = Ground.make(folder / "ground")
     try:
-        _smaller_rows(ground, folder / "ground")
+        smaller_rows(ground, folder / "ground")
         with Stack(
             ground,
             folder / "stack",
@@ -124,20 +124,22 @@ def product(folder: Path) -> Iterator[Stack]:
         ) as stack:
             switches = {"unique_external_ids": False, "application_limit": None}
             stack.read.panel_control("POST", "settings", switches)
-            _more_ports(stack)
+            more_ports(stack)
             yield stack
             _end(stack.clusters[0])
     finally:
         ground.store.drop()
 
 
-def _smaller_rows(ground: Ground, folder: Path) -> None:
+def smaller_rows(ground: Ground, folder: Path) -> None:
+    """Makes the products of the ground small, and takes the mass brake off its panel."""
     env = {**os.environ, **base_environment(folder, ground.ports), **ground.keys, **ground.store.variables}
     argv = [sys.executable, "-c", SMALLER_ROWS, json.dumps(MEMORY)]
     subprocess.run(argv, env=env, cwd=ROOT, check=True)  # noqa: S603 - our own script
 
 
-def _more_ports(stack: Stack) -> None:
+def more_ports(stack: Stack) -> None:
+    """Room for six thousand servers, made through the panel's own API."""
     for node in (1, 2):
         url = f"{stack.ground.cast.panel_url}/api/application/nodes/{node}/allocations"
         for first in (40_000, 41_000, 42_000):
