@@ -17,6 +17,9 @@ accounts = [
     path("2fa/", include("allauth.mfa.urls")),
 ]
 
+handler404 = "billingbridge.views.not_found"
+handler500 = "billingbridge.views.broken"
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("livez", health.livez, name="livez"),

@@ -8,13 +8,24 @@ from django.db.models import F, Q, QuerySet
 from provisioning.choices import (
     BillingStatus,
     DesiredState,
+    DriftKind,
     EventStatus,
     ObservedState,
     OperationKind,
     Outcome,
     ProductKind,
 )
-from provisioning.models import BillingConnection, Event, Operation, Panel, Product, Service, WebhookEndpoint
+from provisioning.lib import clock
+from provisioning.models import (
+    BillingConnection,
+    Drift,
+    Event,
+    Operation,
+    Panel,
+    Product,
+    Service,
+    WebhookEndpoint,
+)
 
 
 class Connection(filters.ModelChoiceFilter):  # type: ignore[misc]  # untyped library
@@ -124,3 +135,26 @@ class ProductFilter(filters.FilterSet):  # type: ignore[misc]  # untyped library
     class Meta:
         model = Product
         fields: list[str] = []
+
+
+class DriftFilter(filters.FilterSet):  # type: ignore[misc]  # untyped library
+    """Differences."""
+
+    kind = filters.MultipleChoiceFilter(choices=DriftKind.choices)
+    panel = filters.ModelChoiceFilter(queryset=Panel.objects.defer("api_key"))
+    service = filters.NumberFilter(field_name="service_id", max_value=2**62, min_value=1)
+    server_id = filters.CharFilter()
+    resolved = filters.BooleanFilter(
+        field_name="resolved_at", lookup_expr="isnull", exclude=True, label="A later check no longer saw it."
+    )
+    ignored = filters.BooleanFilter(method="by_ignored", label="Staff ignore it now.")
+    since = Between()
+
+    class Meta:
+        model = Drift
+        fields: list[str] = []
+
+    def by_ignored(self, rows: QuerySet[Drift], name: str, value: bool) -> QuerySet[Drift]:
+        """Until the day that staff named."""
+        now = Q(ignored_until__gt=clock.now())
+        return rows.filter(now) if value else rows.exclude(now)

@@ -16,13 +16,13 @@ from provisioning.lib.crypto import last_four, token_hash
 from provisioning.lib.redact import register_secret
 from provisioning.models import ApiToken
 
-READABLE = ("service", "operation", "event", "panel", "product")
+READABLE = ("service", "operation", "event", "panel", "product", "drift")
 """The models that the API shows."""
 
 
 @transaction.atomic
 def machine_user_create(*, username: str) -> User:
-    """Makes a user without password who may read the API's five lists. Raises ValidationError if taken."""
+    """Makes a user without password who may read the API's lists. Raises ValidationError if taken."""
     if User.objects.filter(username=username).exists():
         raise ValidationError(f"There is a user “{username}” already. Choose another name.")
     user = User(username=username)

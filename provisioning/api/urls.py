@@ -14,6 +14,7 @@ router.register("operations", views.OperationViewSet, basename="operation")
 router.register("events", views.EventViewSet, basename="event")
 router.register("panels", views.PanelViewSet, basename="panel")
 router.register("products", views.ProductViewSet, basename="product")
+router.register("drifts", views.DriftViewSet, basename="drift")
 
 urlpatterns = [
     path("v1/", include(router.urls)),

@@ -1,4 +1,4 @@
-"""Five lists, read only: services, operations, events, panels, products."""
+"""Six lists, read only: services, operations, events, panels, products, differences."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from provisioning.api.authentication import TokenAuthentication
 from provisioning.api.paging import Pages
 from provisioning.api.permissions import CallerThrottle, StaffOrMachine, ViewPermission
 from provisioning.api.serializers import catalogue, records, services
-from provisioning.models import Event, Operation, Panel, PanelCall, Product, Service
+from provisioning.models import Drift, Event, Operation, Panel, PanelCall, Product, Service
 
 
 class ReadOnly(ReadOnlyModelViewSet[Any]):
-    """What the five have in common. A detail shows more than a line, so each has two serializers."""
+    """What the six have in common. A detail shows more than a line, so each has two serializers."""
 
     authentication_classes = [TokenAuthentication, SessionAuthentication]
     permission_classes = [StaffOrMachine, ViewPermission]
@@ -115,3 +115,12 @@ class ProductViewSet(ReadOnly):
     detail_class = catalogue.ProductDetailSerializer
     filterset_class = filters.ProductFilter
     ordering_fields = ["id", "name"]
+
+
+class DriftViewSet(ReadOnly):
+    """Differences that nobody asked for: standing, ignored, or gone again."""
+
+    queryset = Drift.objects.select_related("panel", "service", "ignored_by").defer("panel__api_key")
+    serializer_class = records.DriftSerializer
+    filterset_class = filters.DriftFilter
+    ordering_fields = ["id", "since", "last_seen_at"]

@@ -48,7 +48,7 @@ KINDS: dict[str, str] = {
     r"/admin/provisioning/service/\{pk\}/preview/": "act",
     r"/admin/provisioning/product/\{pk\}/preview/": "look",
     r"/admin/auth/user/\{id\}/password/": "act",
-    r"/api/v1/(services|operations|events|panels|products)/(\{pk\}/)?": "api",
+    r"/api/v1/(services|operations|events|panels|products|drifts)/(\{pk\}/)?": "api",
     r"/api/schema/": "schema",
     r"/api/docs/": "docs",
 }

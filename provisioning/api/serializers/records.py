@@ -1,4 +1,4 @@
-"""Operations with their calls, and events with what they caused."""
+"""Operations with their calls, events with what they caused, and differences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework import serializers
 from provisioning.api.serializers.common import EntrySerializer, NamedSerializer, SafeJson, SafeText
 from provisioning.lib.jsonsafe import BodyRejected, parse_body
 from provisioning.lib.redact import redact
-from provisioning.models import Event, Operation, PanelCall
+from provisioning.models import Drift, Event, Operation, PanelCall
 
 
 class CallSerializer(serializers.ModelSerializer[PanelCall]):
@@ -121,3 +121,31 @@ class EventDetailSerializer(EventSerializer):
             return SafeJson().to_representation(parse_body(body))
         except BodyRejected:
             return redact(body.decode("utf-8", "replace"))
+
+
+class DriftSerializer(serializers.ModelSerializer[Drift]):
+    """A difference, and what staff said of it."""
+
+    panel = NamedSerializer()
+    billing_id = serializers.CharField(source="service.billing_id", allow_null=True, default=None)
+    words = SafeText()
+    ignored_by = serializers.CharField(source="ignored_by.username", allow_null=True, default=None)
+
+    class Meta:
+        model = Drift
+        fields = [
+            "id",
+            "panel",
+            "kind",
+            "subject",
+            "service",
+            "billing_id",
+            "server_id",
+            "words",
+            "since",
+            "last_seen_at",
+            "resolved_at",
+            "ignored_until",
+            "ignored_because",
+            "ignored_by",
+        ]

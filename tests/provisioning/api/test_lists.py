@@ -1,9 +1,10 @@
-"""What the five lists show: filters, pages, details, a fixed number of queries, and no secret anywhere."""
+"""What the six lists show: filters, pages, details, a fixed number of queries, and no secret anywhere."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from provisioning.choices import ActorKind, EventStatus, Outcome
+from provisioning.choices import ActorKind, DriftKind, EventStatus, Outcome
 from provisioning.lib import clock
 from provisioning.models import (
     AuditEntry,
+    Drift,
     Entitlement,
     Operation,
     PanelCall,
@@ -86,6 +88,16 @@ def full_service(**fields: Any) -> Service:
         service=service, resource="memory", amount=512, source="s", starts_at=clock.now()
     )
     Pin.objects.create(service=service, resource="cpu", value=250)
+    Drift.objects.create(
+        panel=product.panel,
+        kind=DriftKind.LIMITS,
+        subject=f"service:{service.pk}",
+        service=service,
+        server_id="12",
+        words=f"memory 512 where 1024 was sold; password={CANARY}",
+        since=clock.now(),
+        last_seen_at=clock.now(),
+    )
     return service
 
 
@@ -100,7 +112,7 @@ def rows(client: Client, path: str, **params: Any) -> list[Any]:
 def test_no_answer_holds_a_secret() -> None:
     service, client = full_service(), machine()
     texts = []
-    for name in ("services", "operations", "events", "panels", "products"):
+    for name in ("services", "operations", "events", "panels", "products", "drifts"):
         listed = rows(client, name)
         assert listed
         texts += [json.dumps(listed)]
@@ -161,6 +173,21 @@ def test_an_operation_shows_its_calls_and_an_event_its_entries() -> None:
     assert len(event["entries"]) == 3
 
 
+def test_a_difference_says_what_staff_said_of_it(clock: ModuleType) -> None:
+    service, client = full_service(billing_id="7000"), machine()
+    ada = factories.staff(username="ada")
+    Drift.objects.update(
+        ignored_until=clock.now() + dt.timedelta(days=1), ignored_because="moved", ignored_by=ada
+    )
+    shown = rows(client, "drifts", ignored="true", service=service.pk)[0]
+    assert shown == client.get(f"/api/v1/drifts/{shown['id']}/").json()
+    assert (shown["billing_id"], shown["panel"]["name"]) == ("7000", str(service.panel))
+    assert shown["words"].startswith("memory 512 where 1024 was sold")
+    assert (shown["ignored_because"], shown["ignored_by"]) == ("moved", "ada")
+    clock.shift(86_401)
+    assert rows(machine(), "drifts", ignored="true") == []
+
+
 def test_an_unreadable_payload_is_shown_as_text() -> None:
     event = factories.event(body=b'{"a": \xff password=' + CANARY.encode())
     payload = machine().get(f"/api/v1/events/{event.pk}/").json()["payload"]
@@ -209,6 +236,11 @@ def test_services_are_filtered(params: dict[str, Any], found: bool) -> None:
         ("panels", {"retired": "false"}, {"retired": "true"}),
         ("products", {"search": "elem"}, {"search": "water"}),
         ("products", {"kind": "recurring"}, {"kind": "one_time"}),
+        ("drifts", {"kind": "limits"}, {"kind": "missing"}),
+        ("drifts", {"server_id": "12"}, {"server_id": "1"}),
+        ("drifts", {"resolved": "false"}, {"resolved": "true"}),
+        ("drifts", {"ignored": "false"}, {"ignored": "true"}),
+        ("drifts", {"since_after": "2020-01-01T00:00:00Z"}, {"since_before": "2020-01-01T00:00:00Z"}),
     ],
 )
 def test_the_other_lists_are_filtered(path: str, right: dict[str, str], wrong: dict[str, str]) -> None:
@@ -235,7 +267,7 @@ def test_wrong_filters_are_named(params: dict[str, str]) -> None:
     assert reply.json()["error"]["fields"]
 
 
-@pytest.mark.parametrize("path", ["operations", "events"])
+@pytest.mark.parametrize("path", ["operations", "events", "drifts"])
 def test_a_number_too_long_for_the_database_is_refused(path: str) -> None:
     assert machine().get(f"/api/v1/{path}/", {"service": "9" * 30}).status_code == 400
 
@@ -244,6 +276,24 @@ def test_a_number_too_long_for_the_database_is_refused(path: str) -> None:
 def test_what_is_not_there_is_a_404_in_our_form(path: str) -> None:
     reply = machine().get(f"/api/v1/{path}")
     assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/api/", "/api/v1/nothing/", "/api/v1/services/x/", "/api/v2/services/"])
+def test_an_unknown_address_is_a_404_in_our_form(path: str) -> None:
+    for client in (Client(), machine()):
+        reply = client.get(path)
+        assert (reply.status_code, reply["Content-Type"]) == (404, "application/json")
+        assert reply.json()["error"]["code"] == "not_found"
+    assert Client().get("/nothing/")["Content-Type"].startswith("text/html")
+
+
+def test_a_failure_is_a_500_in_our_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioning.selectors.services", lambda: 1 / 0)
+    client = machine()
+    client.raise_request_exception = False
+    reply = client.get("/api/v1/services/")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (500, "error")
+    assert "division" not in reply.content.decode()
 
 
 def test_pages_follow_each_other_and_have_an_end() -> None:
@@ -267,7 +317,7 @@ def test_a_page_has_at_most_200_rows() -> None:
     assert len(rows(machine(), "events", page_size=5000)) == 200
 
 
-@pytest.mark.parametrize("path", ["services", "operations", "events", "panels", "products"])
+@pytest.mark.parametrize("path", ["services", "operations", "events", "panels", "products", "drifts"])
 def test_more_rows_cost_no_more_queries(path: str) -> None:
     client, counts = machine(), []
     for _ in range(2):
