@@ -94,6 +94,8 @@ class StaffAction:
     form: type[ActionForm] = ActionForm
     danger: bool = False
     shown: Callable[[Any], bool] = lambda row: True
+    outlook: Callable[[Any], str] = lambda row: ""
+    """What would come of it for this very row: dates, say."""
 
 
 class ActionsAdmin(StaffAdmin):
@@ -154,7 +156,14 @@ class ActionsAdmin(StaffAdmin):
             return HttpResponseRedirect(self.row_url(row))
         title = f"{action.label}: {row}"
         return self.render(
-            request, "action.html", title, row, action=action, form=form, back=self.row_url(row)
+            request,
+            "action.html",
+            title,
+            row,
+            action=action,
+            outlook=action.outlook(row),
+            form=form,
+            back=self.row_url(row),
         )
 
     def _perform(self, request: HttpRequest, action: StaffAction, row: Any, form: ActionForm) -> bool:

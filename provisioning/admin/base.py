@@ -15,6 +15,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
+from provisioning.admin.navigation import name_of
 from provisioning.selectors import CAP
 
 PAGES_AHEAD = 5
@@ -52,8 +53,24 @@ class StaffList(ChangeList):  # type: ignore[misc]
         self.full_result_count = self.result_count
 
 
-class PlainInline(TabularInline):  # type: ignore[misc]
-    """Rows without a title line of their own.
+class NeverChanged:
+    """What the bridge writes: staff look, and change nothing."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never: the bridge writes these rows."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never: what is recorded stays as it was."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never: a record that can be deleted proves nothing."""
+        return False
+
+
+class PlainInline(NeverChanged, TabularInline):  # type: ignore[misc]
+    """Rows to look at, without a title line of their own.
 
     The theme for Python 3.11 calls the switch `hide_title`; the newer one `show_title`, and warns of the old.
     """
@@ -66,7 +83,22 @@ setattr(
 )
 
 
-class StaffAdmin(ModelAdmin):  # type: ignore[misc]
+class TitledList:
+    """A list whose page is called what the sidebar calls it, and that says what will stand in it."""
+
+    empty = ""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list, under its name."""
+        opts = self.opts  # type: ignore[attr-defined]
+        title = {"title": name_of(opts)}
+        answer: HttpResponse = super().changelist_view(  # type: ignore[misc]
+            request, {**title, **(extra_context or {})}
+        )
+        return answer
+
+
+class StaffAdmin(TitledList, ModelAdmin):  # type: ignore[misc]
     """The base of every page: capped lists, no full counts, extra pages through `pages`."""
 
     paginator = CappedPaginator
@@ -132,19 +164,7 @@ class StaffAdmin(ModelAdmin):  # type: ignore[misc]
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
 
-class ReadOnlyAdmin(StaffAdmin):
-    """Rows that the bridge writes: staff look, and change nothing here."""
+class ReadOnlyAdmin(NeverChanged, StaffAdmin):
+    """Pages of such rows."""
 
     actions = None
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: the bridge writes these rows."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: what is recorded stays as it was."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: a record that can be deleted proves nothing."""
-        return False

@@ -24,10 +24,16 @@ WINDOWS = ("warn_after", "suspend_after", "undo_window")
 class BillingConnectionAdmin(ConfigAdmin):
     """Installations of billing systems."""
 
-    list_display = ("name", "key", "created_at")
+    empty = "A billing connection is one installation of your billing system."
+    list_display = ("name", "key", "made")
     search_fields = ("name", "key")
     ordering = ("name",)
     fields = ("name", "key")
+
+    @admin.display(description="Added", ordering="created_at")
+    def made(self, row: BillingConnection) -> str:
+        """When."""
+        return when(row.created_at)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """The key is final: servers on panels carry it."""
@@ -83,7 +89,7 @@ def policy_version_add(*, policy: GracePolicy, windows: dict[str, Any]) -> Grace
 
 
 class VersionInline(PlainInline):
-    """The versions, never changed."""
+    """The versions: made by saving a change above, never changed, for running grace periods stand on them."""
 
     model = GracePolicyVersion
     fields = ("number", "windows", "made")
@@ -104,23 +110,12 @@ class VersionInline(PlainInline):
         """When it came into force."""
         return when(row.created_at)
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Versions are made by saving a change above."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A version stays as it is."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Running grace periods may stand on it."""
-        return False
-
 
 @admin.register(GracePolicy)
 class GracePolicyAdmin(ConfigAdmin):
     """When an unpaid service is warned and suspended, and how long an end can be undone."""
 
+    empty = "A grace policy says when an unpaid service is suspended, and for how long an end can be undone."
     form = GracePolicyForm
     list_display = ("name", "in_force")
     search_fields = ("name",)

@@ -57,6 +57,7 @@ if admin.site.is_registered(LogEntry):
 class ChangeAdmin(ReadOnlyAdmin):
     """The history of the set-up, field by field."""
 
+    empty = "Every change of the set-up stands here, field by field."
     list_display = ("object_repr", "kind", "verb", "actor", "age")
     list_filter = ("action",)
     search_fields = ("object_repr__startswith", "=actor__username")

@@ -40,6 +40,7 @@ def _unlink(row: PanelAccount, data: Cleaned, request: HttpRequest) -> str:
 class CustomerAdmin(ReadOnlyAdmin):
     """Clients of the billing systems."""
 
+    empty = "Customers come with the first event of their subscription."
     list_display = ("email", "full_name", "connection", "billing_user_id", "email_verified")
     list_filter = ("connection",)
     search_fields = ("email_folded__startswith", "=billing_user_id", "=mark")
@@ -77,6 +78,7 @@ class CustomerAdmin(ReadOnlyAdmin):
 class PanelAccountAdmin(ActionsAdmin, ReadOnlyAdmin):
     """Customers' users on panels."""
 
+    empty = "Accounts come with each customer's first server. Existing ones are linked on the panel's page."
     staff_actions = (
         StaffAction(
             "unlink",

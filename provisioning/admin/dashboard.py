@@ -21,6 +21,7 @@ from provisioning.selectors import Count, capped
 NEWEST = 12
 PANELS = 12
 UNANSWERED = (EventStatus.HELD, EventStatus.REJECTED, EventStatus.FAILED)
+MINUTE = dt.timedelta(minutes=1)
 BEATS = (("tick", "Ticker"), ("sweep", "Sweep"), ("worker", "Workers"))
 
 
@@ -198,8 +199,18 @@ def panel_state(panel: Panel, gate: PanelGate | None, now: dt.datetime) -> tuple
         return "silent", f"does not answer{since}; probed again by itself", "bad"
     if panel.observe_only:
         return "observe only", "looked at, never changed", "warn"
-    left = "" if gate.remaining_seen is None else f"{gate.remaining_seen} of {gate.limit_seen} calls left"
-    return "answering", left or "no limit was seen", ""
+    if panel.retired:
+        return "retired", "takes no new servers", "warn"
+    return "answering", _calls_left(gate, now), ""
+
+
+def _calls_left(gate: PanelGate, now: dt.datetime) -> str:
+    """What the panel said last; its minute is over after one."""
+    if gate.remaining_seen is None or gate.last_ok_at is None:
+        return "no limit was seen"
+    if now - gate.last_ok_at > MINUTE:
+        return f"{gate.limit_seen} calls a minute allowed"
+    return f"{gate.remaining_seen} of {gate.limit_seen} calls left"
 
 
 def newest(now: dt.datetime) -> list[NewRow]:

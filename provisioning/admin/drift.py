@@ -136,6 +136,7 @@ ACTIONS = (
 class DriftAdmin(ActionsAdmin, ReadOnlyAdmin):
     """Differences that nobody asked for."""
 
+    empty = "No difference stands: the panels show what was sold, as far as the last checks could see."
     list_display = ("label", "words_shown", "panel", "service", "server_id", "began", "seen")
     list_filter = (StandingFilter, "kind", "panel")
     search_fields = ("=server_id", "=service__billing_id", "=service__external_id")
@@ -245,7 +246,7 @@ def _frozen(row: Panel) -> bool:
 PANEL_ACTIONS = (
     StaffAction(
         "check-drift",
-        "Check now",
+        "Check for drift",
         "provisioning.act_drift",
         "The lists of this panel are read whole and compared with what was sold. Nothing is changed on it.",
         _check,

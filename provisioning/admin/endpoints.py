@@ -35,6 +35,7 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = WebhookEndpoint
         fields = ("connection", "name", "scheme", "hmac_header", "networks", "verifies_email", "enabled")
+        labels = {"scheme": "Signature", "hmac_header": "HMAC header"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """A list of networks is short."""
@@ -120,7 +121,7 @@ def _end_old(row: WebhookEndpoint, data: Any, request: HttpRequest) -> str:
 
 
 class SecretInline(PlainInline):
-    """The secrets by their last four characters."""
+    """The secrets by their last four characters; each was shown once, when it was made."""
 
     model = EndpointSecret
     fields = ("end_of_it", "made", "ends")
@@ -143,23 +144,14 @@ class SecretInline(PlainInline):
         """When, if ever."""
         return when(row.ends_at, "no end")
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Secrets are made on a page that shows them once."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A secret is replaced, never edited."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A secret gets an end."""
-        return False
-
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(ConfigAdmin):
     """Addresses that billing systems post to."""
 
+    empty = (
+        "A webhook endpoint is an address that your billing system posts to. Add a billing connection first."
+    )
     form = EndpointForm
     list_display = ("name", "connection", "scheme", "enabled", "verifies_email", "secret_count")
     list_filter = ("connection", "scheme", "enabled")

@@ -42,6 +42,10 @@ class TypeFilter(SimpleListFilter):
 class EventAdmin(ActionsAdmin, ReadOnlyAdmin):
     """The inbox."""
 
+    empty = (
+        "Every verified message of billing stands here. Give a webhook endpoint's address to its "
+        "sender first."
+    )
     list_display = ("label", "standing", "subject", "endpoint", "outcome", "age")
     list_filter = ("status", TypeFilter, "endpoint")
     search_fields = ("=subject", "=sender_id", "=request_id")

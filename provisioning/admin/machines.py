@@ -20,7 +20,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from provisioning import audit
 from provisioning.admin.actions import ActionForm, ActionsAdmin, Cleaned, StaffAction, acting_staff
-from provisioning.admin.base import ReadOnlyAdmin
+from provisioning.admin.base import ReadOnlyAdmin, TitledList
 from provisioning.admin.rights import manageable, may_manage
 from provisioning.api.tokens import api_token_create
 from provisioning.lib import clock
@@ -55,6 +55,7 @@ def _end_token(row: ApiToken, data: Cleaned, request: HttpRequest) -> str:
 class ApiTokenAdmin(ActionsAdmin, ReadOnlyAdmin):
     """Tokens of machine users: only a hash is kept."""
 
+    empty = "A token lets a machine read over the API. Make a machine user first: manage.py create_api_token."
     list_display = ("name", "user", "ending", "ends", "used")
     search_fields = ("name", "=user__username")
     ordering = ("-id",)
@@ -175,8 +176,8 @@ def _adopt(row: Installation, data: Cleaned, request: HttpRequest) -> str:
 class InstallationAdmin(ActionsAdmin, ReadOnlyAdmin):
     """Which installation this database belongs to, and whether it only looks on."""
 
-    list_display = ("installation_id", "observe_only", "created_at")
-    fields = ("installation_id", "environment_id", "observe_only", "created_at")
+    list_display = ("installation_id", "standing", "made")
+    fields = ("installation_id", "environment_id", "standing", "made")
     readonly_fields = fields
     staff_actions = (
         StaffAction(
@@ -210,6 +211,16 @@ class InstallationAdmin(ActionsAdmin, ReadOnlyAdmin):
         ),
     )
 
+    @admin.display(description="State")
+    def standing(self, row: Installation) -> str:
+        """Whether panels are changed."""
+        return badge("warning", "observe only") if row.observe_only else badge("ok", "changes panels")
+
+    @admin.display(description="Made")
+    def made(self, row: Installation) -> str:
+        """When the database was made."""
+        return when(row.created_at)
+
     @admin.display(description="The environment says")
     def environment_id(self, row: Installation) -> str:
         """INSTALLATION_ID."""
@@ -220,6 +231,7 @@ class InstallationAdmin(ActionsAdmin, ReadOnlyAdmin):
 class HeartbeatAdmin(ReadOnlyAdmin):
     """Which parts live."""
 
+    empty = "Ticker, sweep and workers show here that they live. Start them with make run."
     list_display = ("name", "standing", "age", "holder", "note")
     ordering = ("name",)
 
@@ -246,7 +258,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
+class UserAdmin(TitledList, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
     """Staff and machine users."""
 
     form = UserChangeForm
@@ -283,7 +295,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupAdmin(TitledList, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     """Sets of rights, made by superusers alone: who changes a group changes what its members may do."""
 
     filter_horizontal = ()

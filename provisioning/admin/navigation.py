@@ -43,6 +43,15 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
 )
 
 
+NAMES = {model: title for _, items in GROUPS for title, _, model in items} | {"user": "Staff"}
+"""What each model is called wherever people read it: in the sidebar, above its list, on the way back."""
+
+
+def name_of(opts: Any) -> str:
+    """The name of a model's list."""
+    return NAMES.get(opts.model_name, str(opts.verbose_name_plural).capitalize())
+
+
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups of the sidebar, each item only for those who may see its model."""
     dashboard = {"title": "Dashboard", "icon": "space_dashboard", "link": reverse("admin:index")}

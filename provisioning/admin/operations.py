@@ -48,6 +48,7 @@ class RecentReasonFilter(SimpleListFilter):
 class OperationAdmin(ActionsAdmin, ReadOnlyAdmin):
     """Every attempt on a panel, with its calls, proofs and outcome."""
 
+    empty = "Each attempt on a panel stands here, with every call that it made."
     list_display = ("label", "result", "service_name", "panel", "reason", "attempts", "calls", "age")
     list_filter = ("outcome", "kind", "panel", RecentReasonFilter)
     search_fields = ("=service__billing_id", "=service__external_id", "=request_id")
@@ -122,6 +123,7 @@ class OperationAdmin(ActionsAdmin, ReadOnlyAdmin):
 class AuditEntryAdmin(ReadOnlyAdmin):
     """Who did what. Nobody changes it, nobody deletes it."""
 
+    empty = "Everything that billing, staff and the bridge do is recorded here."
     list_display = ("said", "who", "service", "action", "age")
     list_filter = ("actor_kind",)
     search_fields = ("=actor", "=request_id", "=service__billing_id")
@@ -167,7 +169,8 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 class NotificationAdmin(ReadOnlyAdmin):
     """Mails: each stage once."""
 
-    list_display = ("template", "to", "service", "written", "sent", "error")
+    empty = "Every mail that the bridge writes stands here, with when it left."
+    list_display = ("stage", "to", "service", "written", "sent", "error")
     list_filter = ("template",)
     search_fields = ("=service__billing_id", "key__startswith")
     search_help_text = "Billing id, or the beginning of the key"
@@ -186,6 +189,11 @@ class NotificationAdmin(ReadOnlyAdmin):
         "error",
     )
     readonly_fields = fields
+
+    @admin.display(description="Mail", ordering="template")
+    def stage(self, row: Notification) -> str:
+        """The template's name in words."""
+        return row.template.replace("_", " ").capitalize()
 
     @admin.display(description="To")
     def to(self, row: Notification) -> str:

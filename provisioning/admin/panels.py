@@ -63,6 +63,12 @@ class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Panel
         fields = FIELDS
+        labels = {
+            "deletes_hour_floor": "Deletes an hour",
+            "deletes_hour_percent": "or % of its servers",
+            "deletes_day_floor": "Deletes a day",
+            "deletes_day_percent": "or % of its servers",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Says what of the stored key may be said."""
@@ -124,8 +130,11 @@ def _parked(row: Panel) -> bool:
 class PanelAdmin(ConfigAdmin):
     """Installed control panels."""
 
+    empty = (
+        "A panel is an installed control panel that the bridge calls. You need its address and an API key."
+    )
     form = PanelForm
-    list_display = ("name", "standing", "driver", "url", "key_end", "observe_only", "retired")
+    list_display = ("name", "standing", "driver", "url", "key_end")
     list_filter = ("driver", "observe_only", "retired")
     search_fields = ("name", "url")
     ordering = ("name",)

@@ -61,6 +61,9 @@ def _linked(count: int) -> str:
 class ProductAdmin(ConfigAdmin):
     """The catalogue."""
 
+    empty = (
+        "A product says what billing's product id means on a panel. Add the panel and a grace policy first."
+    )
     list_display = ("name", "billing_product_id", "panel", "connection", "kind", "grace_policy")
     list_filter = ("panel", "connection", "kind")
     search_fields = ("name", "=billing_product_id")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from typing import Any
 
@@ -11,7 +12,10 @@ from django.http import HttpRequest
 from provisioning.admin.actions import ActionForm, Cleaned, StaffAction, TypedNameForm
 from provisioning.choices import STAFF_REASONS, DesiredState, Outcome, Resource, SuspendReason
 from provisioning.exceptions import TransitionError
+from provisioning.lib import clock
 from provisioning.lifecycle import staff
+from provisioning.lifecycle.policy import decide
+from provisioning.lifecycle.refresh import facts_of
 from provisioning.models import Operation, Service
 from provisioning.selectors import newest_of
 
@@ -94,6 +98,15 @@ def _terminate(row: Service, data: Cleaned, request: HttpRequest) -> str:
     row.refresh_from_db()
     until = f"{row.undo_until:%d %b %Y %H:%M} UTC" if row.undo_until else "staff decide"
     return f"{row} has ended. Its server is suspended now, kept until {until}, and can be undone until then."
+
+
+def _undo_outlook(row: Service) -> str:
+    """Until when an end that is pressed now can be undone, by the very rule that would set it."""
+    now = clock.now()
+    decision = decide(dataclasses.replace(facts_of(row), ended_by_staff_at=now), now)
+    if decision.undo_until is None:
+        return ""
+    return f"If you press it now, it can be undone until {decision.undo_until:%d %b %Y %H:%M} UTC."
 
 
 def _undo(row: Service, data: Cleaned, request: HttpRequest) -> str:
@@ -278,5 +291,6 @@ ACTIONS: tuple[StaffAction, ...] = (
         form=TypedNameForm,
         danger=True,
         shown=lambda row: row.terminated_at is None and row.terminated_by_staff_at is None,
+        outlook=_undo_outlook,
     ),
 )

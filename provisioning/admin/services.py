@@ -81,6 +81,10 @@ class ReasonFilter(SimpleListFilter):
 class ServiceAdmin(ActionsAdmin, ReadOnlyAdmin):
     """The list and the page of services."""
 
+    empty = (
+        "Each subscription that billing tells of stands here. Map a product first, then make a "
+        "webhook endpoint."
+    )
     list_display = ("name", "state", "waits", "customer_email", "product_name", "next_date")
     list_filter = (WordFilter, DueFilter, "desired_state", "observed_state", "panel", "product", ReasonFilter)
     search_fields = ("=billing_id", "=external_id", "customer__email_folded__startswith", "=server_id")

@@ -134,6 +134,15 @@ def test_a_panel_stands_in_one_word(gate: dict[str, Any] | None, word: str) -> N
     assert panel_state(Panel(name="fra-1"), made, now)[0] == word
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(5, "23 of 240 calls left"), (61, "240 calls a minute allowed")]
+)
+def test_calls_left_are_those_of_this_minute(seconds: int, words: str) -> None:
+    now = clock.now()
+    gate = PanelGate(limit_seen=240, remaining_seen=23, last_ok_at=now - dt.timedelta(seconds=seconds))
+    assert panel_state(Panel(name="fra-1"), gate, now)[:2] == ("answering", words)
+
+
 # --- the look of values ----------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from provisioning.admin import service_actions
 from provisioning.lib import clock
 from provisioning.models import AuditEntry, Operation, Pin, Service
 from tests import factories
@@ -124,6 +125,20 @@ def test_terminating_says_until_when_it_can_be_undone() -> None:
     service.refresh_from_db()
     assert service.undo_until is not None
     assert f"kept until {service.undo_until:%d %b %Y}" in page
+
+
+def test_the_page_that_asks_says_until_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is pressed, and by the policy of this very service."""
+    policy = factories.policy(undo_window=dt.timedelta(days=30))
+    service = running(billing_id="77", product=factories.product(policy=policy))
+    now = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
+    monkeypatch.setattr(clock, "now", lambda: now)
+    shown = service_actions.ACTIONS[-1].outlook(service)
+    assert shown == "If you press it now, it can be undone until 31 Mar 2026 12:00 UTC."
+    monkeypatch.undo()
+    page = signed_in(superuser=True).get(address(service, "terminate")).content.decode()
+    assert "it can be undone until" in page
+    assert "undone until" not in signed_in(superuser=True).get(address(service, "hold")).content.decode()
 
 
 def test_empty_date_takes_the_hold_away() -> None:
