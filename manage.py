@@ -4,13 +4,23 @@
 import os
 import sys
 
+INTERRUPTED = 130
+"""The exit code that shells expect of what Ctrl-C has ended."""
+
 
 def main() -> None:
-    """Run the command named on the command line with the project's settings."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billingbridge.settings")
-    from django.core.management import execute_from_command_line
+    """Run the command named on the command line with the project's settings.
 
-    execute_from_command_line(sys.argv)
+    Ctrl-C ends it with a sentence, also while Django and the settings are still being loaded.
+    """
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billingbridge.settings")
+    try:
+        from django.core.management import execute_from_command_line
+
+        execute_from_command_line(sys.argv)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted.\n")
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":
