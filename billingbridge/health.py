@@ -20,8 +20,8 @@ from provisioning.stored_secrets import lost_keys
 WEB_BEAT: Final = "web"
 BEATS: Final = {
     "tick": ("The ticker has not run", "Start `manage.py tick`, or look at why it stopped."),
-    "sweep": ("No sweep has run", "Start a queue worker with `manage.py qcluster`."),
-    "worker": ("No worker has been seen", "Start `manage.py qcluster`; if it runs, it hangs: restart it."),
+    "sweep": ("No sweep has run", "Start the queue workers with `manage.py work`."),
+    "worker": ("No worker has been seen", "Start `manage.py work`; if it runs, its log says more."),
 }
 
 

@@ -252,7 +252,7 @@ class Stack:
         sandbox = [sys.executable, "-m", "provisioning.sandbox", *ports]
         self.sandbox = self._part("sandbox", [*sandbox, "--install-seconds=0.3", "--rate-limit=6000"])
         self.web = self._part("web", web_argv(self.env["BIND"], workers=1))
-        self.clusters = [self._manage("qcluster", number) for number in range(self.clusters_wanted)]
+        self.clusters = [self._manage("work", number) for number in range(self.clusters_wanted)]
         self.tickers = [self._manage("tick", number) for number in range(self.tickers_wanted)]
         self.wait_for_web()
         self.read.until("the sandbox", lambda: _answers(f"{self.ground.cast.billing_url}/_sandbox/ledger"))

@@ -38,6 +38,19 @@ def kill_cluster(stack: Stack) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.req("T83-10")
+@pytest.mark.parametrize("doing", ["idle", "monitor", "pusher"])
+def test_whoever_is_killed_while_waiting_takes_no_lock_along(start: StackMaker, doing: str) -> None:
+    stack = start(scale=SCALE)
+    stack.until("the workers", lambda: len(stack.clusters[0].workers("idle")) == 2)
+    for process in stack.clusters[0].workers(doing):
+        os.kill(process, signal.SIGKILL)
+    stack.order(ORDERS[:5])
+    stack.until_served(ORDERS[:5], patience=20)
+    assert not stack.clusters[0].ended
+
+
+@pytest.mark.slow
 @pytest.mark.req("T83-10", "CAL-01")
 def test_a_worker_killed_while_the_panel_creates(start: StackMaker) -> None:
     stack = without_the_panels_help(start(scale=SCALE))

@@ -101,7 +101,7 @@ class Command(BaseCommand):
         )
         children.start("The sandbox", sandbox, log=log / "sandbox.log")
         children.start("The web server", web_argv(settings.BIND), log=log / "web.log")
-        children.start("The queue worker", command_argv("qcluster"), log=log / "worker.log")
+        children.start("The queue worker", command_argv("work"), log=log / "worker.log")
         children.start("The ticker", command_argv("tick"), log=log / "tick.log")
 
     def _wait_for_web(self, children: Supervisor) -> None:

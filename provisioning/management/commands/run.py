@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
 
 from provisioning.lib.redact import clean_line
+from provisioning.management.stores import require_redis
 from provisioning.management.supervisor import Supervisor, command_argv, require_free_port, web_argv
 from provisioning.management.watch import Watch
 from provisioning.stored_secrets import lost_keys
@@ -33,14 +34,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until Ctrl-C.
 
-        Raises CommandError if a process ends by itself, the port is taken, the database does not answer or
-        its secrets cannot be read.
+        Raises CommandError if a process ends by itself, the port is taken, database or Redis do not answer
+        or the stored secrets cannot be read.
         """
         require_free_port(int(settings.BIND.rpartition(":")[2]), variable="BIND")
         prepare()
         with Supervisor() as children:
             children.start("The web server", web_argv(settings.BIND))
-            children.start("The queue worker", command_argv("qcluster"))
+            children.start("The queue worker", command_argv("work"))
             children.start("The ticker", command_argv("tick"))
             self.stdout.write(f"Running at {settings.PUBLIC_URL} ({settings.BIND}). Ctrl-C ends it.")
             self.stdout.flush()
@@ -53,6 +54,7 @@ def prepare() -> None:
     """Bring the database and the static files up to date. Raises CommandError where that makes no sense."""
     try:
         connection.ensure_connection()
+        require_redis()
         call_command("migrate", verbosity=0)
     except OperationalError as error:
         raise CommandError(silent_database(connection.settings_dict, str(error))) from error
