@@ -259,12 +259,25 @@ def services_link_product(*, product: Product) -> int:
     count = 0
     for pk in waiting.values_list("pk", flat=True):
         with transaction.atomic():
-            service = Service.objects.select_for_update(of=("self",)).get(pk=pk)
-            service.product = product
-            service.save(update_fields=["product"])
-            audit.record(
-                service=service, action="product.mapped", message=f"Product “{product}” is mapped now."
-            )
-            service_refresh(service=service, raise_generation=True)
-        count += 1
+            count += service_link_product(service=Service.objects.select_for_update(of=("self",)).get(pk=pk))
     return count
+
+
+def service_link_product(*, service: Service) -> bool:
+    """Gives a service that waits for its product the product, once it is mapped. Returns whether it did.
+
+    Each reconcile asks: an order that was stored at the moment of the mapping, or a worker that died in
+    the middle of `services_link_product`, must not leave an order behind. Call it with the row locked.
+    """
+    if service.product_id:
+        return False
+    product = Product.objects.filter(
+        connection=service.connection_id, billing_product_id=service.billing_product_id
+    ).first()
+    if product is None:
+        return False
+    service.product = product
+    service.save(update_fields=["product"])
+    audit.record(service=service, action="product.mapped", message=f"Product “{product}” is mapped now.")
+    service_refresh(service=service, raise_generation=True)
+    return True

@@ -30,6 +30,7 @@ from provisioning.drivers.errors import (
 from provisioning.drivers.types import Absent, Account, Look, Observed, ServerState
 from provisioning.exceptions import BillingBridgeError, LeaseLost, NeedsStaff, PanelWaiting
 from provisioning.lib import clock
+from provisioning.lifecycle.billing import service_link_product
 from provisioning.lifecycle.policy import decide
 from provisioning.lifecycle.refresh import facts_of, next_date, service_refresh
 from provisioning.lifecycle.staff import server_forget
@@ -41,10 +42,12 @@ from provisioning.reconcile.lease import Lease, lease_claim
 from provisioning.reconcile.operations import (
     operation_attempt,
     operation_close,
+    operation_drop,
     operation_open,
     operation_park,
     operation_retry,
     operation_wait,
+    waits_since,
 )
 
 log = structlog.get_logger(__name__)
@@ -55,12 +58,12 @@ def service_reconcile(service_id: int) -> None:
     lease = lease_claim(service_id)
     if lease is None:
         return
+    since = clock.now()
     try:
         service = _refreshed(service_id)
         generation = service.generation
         due = _work(service, lease)
-        service.refresh_from_db()
-        service_notify_due(service=service)
+        released = _release(lease, generation=generation, due=due, since=since)
     except LeaseLost as lost:
         log.warning("lease_lost", service=service_id, detail=lost.detail)
         return
@@ -69,36 +72,57 @@ def service_reconcile(service_id: int) -> None:
         lease.give_up()
         raise
     # Compared with the generation that was worked on: a change that came meanwhile found us here.
-    if not lease.release(generation=generation, next_check_at=due):
+    if not released:
         queue.enqueue(queue.RECONCILE_SERVICE, service_id)
+
+
+def _locked(service_id: int) -> Service:
+    rows = Service.objects.select_for_update(of=("self",))
+    return rows.select_related("product__panel", "product__grace_policy", "customer", "connection").get(
+        pk=service_id
+    )
 
 
 def _refreshed(service_id: int) -> Service:
     """The service with everything that time alone has changed (DESIGN rule 1)."""
     with transaction.atomic(), audit.acting_as(ActorKind.BRIDGE):
-        rows = Service.objects.select_for_update(of=("self",))
-        service = rows.select_related(
-            "product__panel", "product__grace_policy", "customer", "connection"
-        ).get(pk=service_id)
+        service = _locked(service_id)
+        service_link_product(service=service)
         service_refresh(service=service)
     return service
 
 
+def _release(lease: Lease, *, generation: int, due: dt.datetime | None, since: dt.datetime) -> bool:
+    """Mails what the service owes and gives it back with its due date; False if its generation was raised.
+
+    Billing may have set a date while we worked (a failed payment raises no generation), so the date is
+    computed from the row as it is now, and as of the job's beginning: what came due meanwhile is due.
+    """
+    with transaction.atomic():
+        service = _locked(lease.service_id)
+        service_notify_due(service=service)
+        later = next_date(service, decide(facts_of(service), since))
+        dates = [at for at in (due, later) if at]
+        return lease.release(generation=generation, next_check_at=min(dates, default=None))
+
+
 def _work(service: Service, lease: Lease) -> dt.datetime | None:
-    """Works on the service if anything is to do. Returns when to look again."""
-    later = next_date(service, decide(facts_of(service), clock.now()))
-    if service.desired_state == DesiredState.NONE or _at_rest(service):
-        return later
+    """Works on the service if anything is to do. Returns when the operation goes on, if it does."""
+    if service.desired_state == DesiredState.NONE:
+        operation_drop(service=service)
+        return None
+    if _at_rest(service):
+        return None
     operation = operation_open(service=service, panel=_panel(service))
     if operation is None:
-        return later
+        return None
     if operation.next_attempt_at and operation.next_attempt_at > clock.now():
-        return min(filter(None, (operation.next_attempt_at, later)))
+        return operation.next_attempt_at
     with structlog.contextvars.bound_contextvars(
         request_id=operation.request_id, service=service.pk, operation=operation.pk
     ):
         _attempt(service, operation, lease)
-    return min(filter(None, (operation.next_attempt_at, later)), default=None)
+    return operation.next_attempt_at
 
 
 def _at_rest(service: Service) -> bool:
@@ -129,16 +153,24 @@ def _attempt(service: Service, operation: Operation, lease: Lease) -> None:
         raise
     except BillingBridgeError as error:
         with _fenced(lease):
-            _settle(operation, error)
+            if _still_open(operation):
+                _settle(operation, error)
     except Exception as error:
         log.exception("reconcile_crashed")
         words = (
             f"An error of ours ({type(error).__name__}); the log has it under this operation's request id."
         )
         with _fenced(lease):
-            operation_retry(
-                operation=operation, reason="internal", words=words, public=BillingBridgeError.public
-            )
+            if _still_open(operation):
+                operation_retry(
+                    operation=operation, reason="internal", words=words, public=BillingBridgeError.public
+                )
+
+
+def _still_open(operation: Operation) -> bool:
+    """False if staff skipped it while its call was under way: their word stands."""
+    operation.refresh_from_db(fields=["calls", "polls", "outcome", "finished_at", "next_attempt_at"])
+    return operation.finished_at is None
 
 
 @contextmanager
@@ -250,7 +282,6 @@ def _done_words(service: Service, operation: Operation, look: Look) -> str:
 
 def _settle(operation: Operation, error: BillingBridgeError) -> None:
     """Turns what a pass raised into the operation's outcome."""
-    operation.refresh_from_db(fields=["calls", "polls"])
     if isinstance(error, AuthFailed) and operation.panel:
         gate_park(panel=operation.panel, words=error.detail)
     seconds = _seconds_to_wait(operation, error)
@@ -282,7 +313,7 @@ def _seconds_to_wait(operation: Operation, error: BillingBridgeError) -> float |
 
 def _patience(operation: Operation, error: BillingBridgeError, least: float) -> float:
     """Waits longer the longer it has waited for the same, with jitter, so that no crowd meets a panel."""
-    since = operation.waiting_since if operation.reason == error.reason else None
+    since = waits_since(operation, error.reason)
     waited = (clock.now() - since).total_seconds() if since else 0
     ceiling = min(settings.BACKOFF_CAP, max(least, waited / 2))
     return ceiling * random.SystemRandom().uniform(0.5, 1)

@@ -18,8 +18,20 @@ ALERTED_WAITS = ("no_capacity", "product_unmapped", "observe_only", "brake")
 """Waits that only staff can end, each told once per operation. A panel that is down is told by its gate."""
 
 
-LONG_WAITS = ("panel_unknown", "node_unreachable", "server_busy", "create_unknown")
+LONG_WAITS = (
+    "panel_unknown",
+    "panel_not_there",
+    "node_unreachable",
+    "server_busy",
+    "create_unknown",
+    "allocation_taken",
+    "rate_limited",
+    "deadline",
+)
 """Waits that end by themselves as a rule. If one lasts, staff are told once a day for each panel."""
+ONE_TROUBLE = frozenset({*LONG_WAITS, "panel_unreachable"})
+"""One trouble may show itself by turns as several of these (a create that fails, and the look that follows):
+going from one to the other does not begin a new wait."""
 LONG = dt.timedelta(minutes=15)
 USUAL_WAITS = ("installing", "rate_budget")
 """Waits that are part of any day: they show while they last, and leave no line on the timeline."""
@@ -47,6 +59,14 @@ def operation_open(*, service: Service, panel: Panel | None) -> Operation | None
     return _create(service, panel, ended.count())
 
 
+def operation_drop(*, service: Service) -> None:
+    """Ends what is live of a service that billing calls pending again: nothing is to be done for it."""
+    live = operation_live(service)
+    if live:
+        words = "Billing calls the service pending."
+        operation_close(operation=live, outcome=Outcome.SUPERSEDED, detail=words)
+
+
 def _create(service: Service, panel: Panel | None, rounds: int) -> Operation | None:
     cause = AuditEntry.objects.filter(service=service).order_by("-id").first()
     try:
@@ -71,13 +91,18 @@ def operation_attempt(*, operation: Operation) -> None:
     operation.save(update_fields=["attempts"])
 
 
+def waits_since(operation: Operation, reason: str) -> dt.datetime | None:
+    """Since when the operation has waited for what is now called `reason`; None if that wait is new."""
+    same = operation.reason == reason or ONE_TROUBLE.issuperset({operation.reason, reason})
+    return operation.waiting_since if same else None
+
+
 def operation_wait(
     *, operation: Operation, reason: str, words: str, seconds: float, public: str = ""
 ) -> None:
     """Nothing is wrong with the work itself: it waits, uses up no attempt, and goes on by itself."""
     now = clock.now()
-    if operation.reason != reason or operation.waiting_since is None:
-        operation.waiting_since = now
+    operation.waiting_since = waits_since(operation, reason) or now
     operation.attempts = max(0, operation.attempts - 1)
     operation.outcome, operation.reason, operation.detail = Outcome.WAITING, reason, words
     operation.public = public
