@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -22,6 +23,7 @@ Network = IPv4Network | IPv6Network
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
+REDIS_SCHEMES = ("redis", "rediss", "unix")
 FIRST_STEP = ".env does not exist yet. Run `cp .env.example .env`, and put the lines of `make keys` into it."
 
 
@@ -138,6 +140,11 @@ class Env:
         """A service given as a URL, taken apart by *parse*, which raises ValueError for a wrong one."""
         return self._read(name, default, parse, "See docs/settings.md for the forms of this URL.")
 
+    def redis(self, name: str) -> str:
+        """The address of a Redis server, or nothing."""
+        hint = "Write redis://:password@host:6379/0, or rediss:// for TLS."
+        return str(self._read(name, "", _redis_address, hint))
+
     def folder(self, name: str, default: Path) -> Path:
         """A folder. A missing one is made, for its owner alone; one that cannot be made is a problem."""
         path = Path(self.text(name, str(default)))
@@ -171,6 +178,15 @@ def env_load(environ_: MutableMapping[str, str], default: Path) -> Env:
         env.problems.append(f"{which} cannot be read as text. Check its path and its permissions.")
     env.without_file = not named
     return env
+
+
+def _redis_address(value: str) -> str:
+    parts = urlsplit(value)
+    place = parts.path if parts.scheme == "unix" else parts.hostname
+    # Reading a port that is no number raises ValueError itself.
+    if parts.scheme not in REDIS_SCHEMES or not place or parts.port == 0:
+        raise ValueError(value)
+    return value
 
 
 def _flag(value: str) -> bool:

@@ -64,7 +64,7 @@ WEBHOOK_TOLERANCE_SECONDS = env.whole("WEBHOOK_TOLERANCE_SECONDS", 300, least=1)
 HEALTH_MAX_LAG_SECONDS = env.number("HEALTH_MAX_LAG_SECONDS", 180, least=1)
 
 # --- Databases, caches, queue --------------------------------------------------------------------------
-REDIS_URL = env.text("REDIS_URL")
+REDIS_URL = env.redis("REDIS_URL")
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.url(
         "DATABASE_URL", stores.sqlite_database(VAR_DIR / "billingbridge.sqlite3"), stores.database_from_url

@@ -154,3 +154,24 @@ def test_a_folder_that_is_a_file_or_below_one_is_a_problem(tmp_path: Path) -> No
         env = Env({"VAR_DIR": str(path)})
         assert env.folder("VAR_DIR", tmp_path) == path
         assert env.problems[0].startswith("VAR_DIR is not a folder and cannot be made one (")
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:p@127.0.0.1:6379/0", "rediss://cache.example.com", "unix:///run/redis.sock", ""]
+)
+def test_addresses_of_redis_are_taken(url: str) -> None:
+    env = Env({"REDIS_URL": url})
+    assert env.redis("REDIS_URL") == url
+    assert env.problems == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:6379", "http://cache.example.com", "redis://", "redis://cache:port/0", "redis://cache:0"],
+)
+def test_what_is_no_address_of_redis_is_a_problem(url: str) -> None:
+    env = Env({"REDIS_URL": url})
+    assert env.redis("REDIS_URL") == ""
+    assert [problem.partition(" Write")[0] for problem in env.problems] == [
+        "REDIS_URL has a value that cannot be used."
+    ]

@@ -16,6 +16,7 @@ from pytest_django import Settings
 
 from provisioning.lib.crypto import generate_key
 from provisioning.management.commands import run
+from provisioning.management.stores import silent_redis
 from provisioning.management.supervisor import Supervisor
 from provisioning.stored_secrets import LOST_KEYS
 from tests import factories
@@ -49,6 +50,33 @@ def test_a_silent_database_is_named_without_its_password(
     config: dict[str, Any], reason: str, words: str
 ) -> None:
     assert run.silent_database(config, reason) == words
+
+
+@pytest.mark.parametrize(
+    ("url", "reason", "words"),
+    [
+        (
+            "redis://:hunter2@cache.example.com:6380/0",
+            "Error 111 connecting, hunter2",
+            "Redis at cache.example.com:6380 cannot be used: Error 111 connecting, *** REDIS_URL names it.",
+        ),
+        ("redis://cache.example.com", "no.", "Redis at cache.example.com:6379 cannot be used: no. REDIS_URL"),
+        ("unix:///run/redis.sock", "no.", "Redis at /run/redis.sock cannot be used: no. REDIS_URL"),
+    ],
+)
+def test_a_silent_redis_is_named_without_its_password(url: str, reason: str, words: str) -> None:
+    assert silent_redis(url, reason).startswith(words)
+
+
+@pytest.mark.django_db
+def test_nothing_starts_while_redis_is_away(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(run, "call_command", lambda name, **_: ran.append(name))
+    settings.REDIS_URL = f"redis://:hunter2@127.0.0.1:{free_port()}/0"
+    with pytest.raises(CommandError, match=r"^Redis at 127.0.0.1:\d+ cannot be used: .*refused") as caught:
+        run.prepare()
+    assert "hunter2" not in str(caught.value)
+    assert ran == []
 
 
 @pytest.mark.processes
