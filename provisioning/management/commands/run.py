@@ -41,7 +41,7 @@ class Command(BaseCommand):
         prepare()
         with Supervisor() as children:
             children.start("The web server", web_argv(settings.BIND))
-            children.start("The queue worker", command_argv("qcluster"))
+            children.start("The queue worker", command_argv("work"))
             children.start("The ticker", command_argv("tick"))
             self.stdout.write(f"Running at {settings.PUBLIC_URL} ({settings.BIND}). Ctrl-C ends it.")
             self.stdout.flush()
