@@ -42,7 +42,7 @@ for name, memory in json.loads(sys.argv[1]).items():
     row.document["target"] = {"nest": 1, "egg": 5, "locations": [1]}
     row.document["limits"] |= {"memory": memory, "disk": 64, "cpu": 10}
     row.save()
-Panel.objects.update(deletes_hour_floor=100000, deletes_day_floor=100000)
+Panel.objects.update(deletes_hour_floor=30000, deletes_day_floor=30000)
 """
 """Small servers on *Auto*: no allocation is pinned, so that the panel is no wall against a second create. The
 mass brake has tests of its own; here it would only end the deletes."""
