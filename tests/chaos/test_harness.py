@@ -6,6 +6,7 @@ import functools
 import json
 import random
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -114,7 +115,7 @@ LINE = {
 
 def test_results_are_kept_and_summed(tmp_path: Path) -> None:
     report.keep(LINE, tmp_path)
-    report.keep({**LINE, "seed": 2}, tmp_path)
+    report.keep({**LINE, "seed": 2, "commit": "abc1234"}, tmp_path)
     report.keep({**LINE, "stack": "postgres"}, tmp_path)
     assert [json.loads(line)["seed"] for line in (tmp_path / report.LINES).read_text().splitlines()] == [
         1,
@@ -122,14 +123,28 @@ def test_results_are_kept_and_summed(tmp_path: Path) -> None:
         1,
     ]
     page = (tmp_path / report.PAGE).read_text()
-    assert "| sqlite | 100 | 400 | 0 | 2 | 0 | 4 |" in page
-    assert "| postgres | 50 | 200 | 0 | 1 | 0 | 2 |" in page
-    assert "| sqlite | 2 | 50 | 200 | 0 | 1 | 0 | 2 | 300 |" in page
+    assert "| sqlite | 2 | 100 | 400 | 0 | 2 | 0 | 4 | 600 |" in page
+    assert "| postgres | 1 | 50 | 200 | 0 | 1 | 0 | 2 | 300 |" in page
+    assert "| sqlite | 2 | abc1234 | 50 | 200 | 0 | 1 | 0 | 2 | 300 | no |" in page
+    assert page.startswith(report.HEAD.read_text())
+
+
+def test_the_build_is_named_and_a_changed_one_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"rev-parse": "abc1234", "status": ""}
+    monkeypatch.setattr(report, "_git", lambda *words: answers[words[0]])
+    assert report.commit() == "abc1234"
+    answers["status"] = " M provisioning/queue.py"
+    assert report.commit() == "abc1234+"
+
+
+def test_a_build_without_git_has_no_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(report, "DOCS", tmp_path / "docs")
+    assert report.commit() == ""
 
 
 def test_lifecycles_and_time_follow_from_the_kills() -> None:
     options = arguments(["--kills=10"])
-    assert (options.lifecycles, options.seconds, options.stack) == (40, 260, "sqlite")
+    assert (options.lifecycles, options.seconds, options.stack) == (20, 160, "sqlite")
     assert arguments(["--kills=10", "--lifecycles=5"]).lifecycles == 5
 
 
@@ -138,3 +153,34 @@ def test_the_committed_page_is_the_one_that_the_lines_make() -> None:
     page = report.DOCS / report.PAGE
     assert page.exists() == bool(lines)
     assert not lines or page.read_text() == report.page(lines)
+
+
+def test_only_second_servers_catch_a_build(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(mutants, "copy_tree", Path.mkdir)
+    monkeypatch.setattr(mutants, "apply", lambda build, tree: None)
+    results = iter([{"lifecycles": 60, "lost": 9, "duplicates": 0}, {"lifecycles": 30, "duplicates": 1}])
+    monkeypatch.setattr(teeth, "campaign", lambda tree, seed: next(results))
+    (build, *_) = teeth.load()
+    assert teeth.caught(build)
+    assert "within 90 lifecycles, 1 duplicates" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("lifecycles", "seconds", "campaigns"), [(60, 0, 5), (60, 70, 2)])
+def test_a_build_that_is_not_caught_in_time_is_not_caught(
+    monkeypatch: pytest.MonkeyPatch, lifecycles: int, seconds: float, campaigns: int
+) -> None:
+    seeds: list[int] = []
+    clock = iter(number * seconds for number in range(100))
+    monkeypatch.setattr(mutants, "copy_tree", Path.mkdir)
+    monkeypatch.setattr(mutants, "apply", lambda build, tree: None)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+
+    def campaign(tree: Path, seed: int) -> dict[str, int]:
+        seeds.append(seed)
+        return {"lifecycles": lifecycles, "duplicates": 0}
+
+    monkeypatch.setattr(teeth, "campaign", campaign)
+    assert not teeth.caught(teeth.load()[0])
+    assert seeds == list(range(1, campaigns + 1))

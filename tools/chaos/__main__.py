@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import json
 import os
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 from tools import services
 from tools.chaos import report
 
-LIFECYCLES_PER_KILL = 4
+LIFECYCLES_PER_KILL = 2
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
@@ -27,8 +26,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--lifecycles", type=int, default=0, help="default: four for each kill")
+    parser.add_argument("--lifecycles", type=int, default=0, help="default: two for each kill")
     parser.add_argument("--seconds", type=float, default=0, help="most seconds for lives and kills")
+    parser.add_argument("--troubled", type=float, default=0.25, help="share of lives with a panel in trouble")
     parser.add_argument("--stack", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--keep", action="store_true", help="add the result to docs/reliability.jsonl")
     options = parser.parse_args(given)
@@ -39,21 +39,11 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 
 @contextlib.contextmanager
 def stores(stack: str) -> Iterator[None]:
-    """Names PostgreSQL and Redis in the environment; those that were not running are stopped afterwards."""
-    os.environ.update({"TEST_DATABASE_URL": "", "TEST_REDIS_URL": ""})
-    if stack == "sqlite":
+    """Names a PostgreSQL and a Redis of the campaign's own in the environment, or neither."""
+    with contextlib.ExitStack() as running:
+        urls = running.enter_context(services.private(durable=False)) if stack == "postgres" else ("", "")
+        os.environ.update(zip(("TEST_DATABASE_URL", "TEST_REDIS_URL"), urls, strict=True))
         yield
-        return
-    running = services.STATE.exists()
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            services.start()
-        database_url, redis_url = json.loads(services.STATE.read_text())["urls"]
-        os.environ.update({"TEST_DATABASE_URL": database_url, "TEST_REDIS_URL": redis_url})
-        yield
-    finally:
-        if not running:
-            services.stop()
 
 
 def campaign(options: argparse.Namespace, folder: Path) -> int:
@@ -65,12 +55,17 @@ def campaign(options: argparse.Namespace, folder: Path) -> int:
     # Both need the settings that were chosen just now.
     from tools.chaos.run import Campaign, run
 
-    asked = Campaign(options.kills, options.lifecycles, options.seed, options.stack, options.seconds)
+    asked = Campaign(
+        options.kills, options.lifecycles, options.seed, options.stack, options.seconds, options.troubled
+    )
+    # Asked before: the campaign is about the build that it began with.
+    commit = report.commit()
     result, words = run(asked, folder)
-    sys.stdout.write(json.dumps(result.line()) + "\n")
+    line = result.line() | {"commit": commit}
+    sys.stdout.write(json.dumps(line) + "\n")
     sys.stderr.write("\n".join([*words, ""]))
     if options.keep:
-        report.keep(result.line())
+        report.keep(line)
     return 0 if result.good and result.kills == options.kills else 1
 
 
