@@ -12,6 +12,8 @@ from provisioning.management.demo.rows import Cast
 
 T = TypeVar("T")
 PATIENCE = 40.0
+SOONEST, LATEST = 0.1, 0.5
+"""Seconds between two looks, at first and in the end."""
 TIMEOUT = 10
 
 
@@ -107,11 +109,15 @@ class Reader:
         return [self.get(f"operations/{row['id']}/") for row in sorted(rows, key=lambda r: -r["id"])]
 
     def until(self, what: str, look: Callable[[], T | None], *, patience: float = PATIENCE) -> T:
-        """Looks again and again until there is an answer. Raises StepFailed after `patience` seconds."""
-        ends = time.monotonic() + patience
-        while time.monotonic() < ends:
+        """Looks again and again until there is an answer. Raises StepFailed after `patience` seconds.
+
+        The longer it takes, the rarer it looks: on a slow machine these looks would use up the calls that
+        the panel allows, and the bridge needs them.
+        """
+        begun = time.monotonic()
+        while (waited := time.monotonic() - begun) < patience:
             found = look()
             if found:
                 return found
-            time.sleep(0.1)
+            time.sleep(min(SOONEST + waited / 10, LATEST))
         raise StepFailed(f"Expected within {patience:.0f} s: {what}.")
