@@ -135,8 +135,13 @@ class Cluster(cluster.Cluster):  # type: ignore[misc]
             super().sig_handler(signum, frame)
 
     def run(self) -> None:
-        """Runs until a signal. Raises RuntimeError if the first start fails."""
-        self._start()
+        """Runs until a signal. Raises RuntimeError if the first start fails by itself, and was not killed."""
+        try:
+            self._start()
+        except RuntimeError:
+            if self.sentinel.exitcode >= 0:
+                raise
+            self._start_again()
         while not self.ending:
             self.sentinel.join(LOOK_SECONDS)
             if not self.ending and (problem := self._problem()):

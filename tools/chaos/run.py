@@ -304,7 +304,10 @@ class Run:
 
 def _end(cluster: Part) -> None:
     """A clean stop has tests of its own; after a kill the system needs a moment to bury its dead."""
-    cluster.kill()
+    if cluster.ended:
+        cluster.stop()
+    else:
+        cluster.kill()
     patience = time.monotonic() + 5
     while victims.members(cluster.pid) and time.monotonic() < patience:
         time.sleep(0.05)
@@ -312,7 +315,7 @@ def _end(cluster: Part) -> None:
 
 def _start_again(cluster: Part) -> None:
     """As a process manager does: whatever the dead left behind is killed, then all of it starts anew."""
-    cluster.kill()
+    _end(cluster)
     cluster.start()
 
 

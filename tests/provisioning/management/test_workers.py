@@ -192,11 +192,34 @@ def test_a_dead_or_still_sentinel_is_started_anew(
     assert not made.sentinel.is_alive()
 
 
-def test_a_start_that_fails_is_tried_again_but_not_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("exitcode", "again"), [(1, False), (-9, True)])
+def test_a_first_start_is_tried_again_where_it_was_killed(
+    monkeypatch: pytest.MonkeyPatch, exitcode: int, again: bool
+) -> None:
+    made = Guarded(starts=0)
+    made.sentinel = SimpleNamespace(exitcode=exitcode)
+    away = iter([True, False])
+
+    def start() -> int:
+        if next(away):
+            raise RuntimeError("away")
+        made.ending = True
+        return 0
+
+    monkeypatch.setattr(made, "start", start)
+    if not again:
+        with pytest.raises(RuntimeError):
+            made.run()
+    else:
+        made.run()
+    assert made.ending == again
+
+
+def test_a_later_start_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Guarded(starts=0)
     pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
-    away = iter([True, True, False])
+    away = iter([True, False])
 
     def start() -> int:
         if next(away):
@@ -204,8 +227,6 @@ def test_a_start_that_fails_is_tried_again_but_not_the_first(monkeypatch: pytest
         return 0
 
     monkeypatch.setattr(made, "start", start)
-    with pytest.raises(RuntimeError):
-        made.run()
     made._start_again()
     assert pauses == [workers.START_SECONDS]
 
