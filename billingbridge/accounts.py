@@ -33,6 +33,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Leave wrong passwords to axes: allauth counts per name, so a stranger could lock anybody out."""
 
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """How somebody proves afresh who they are: who has a second factor, by that and not by the password.
+
+        On the page that asks for a fresh second factor a password would only lead back to the same page.
+        """
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        if not is_enrolled(user):
+            return methods
+        return [method for method in methods if method["id"] != "reauthenticate"]
+
     def is_reauthentication_required(self, *, app: str) -> bool:
         """Ask again before second factors are changed, except shortly after a proof.
 

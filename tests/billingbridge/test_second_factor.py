@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from allauth.account.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
@@ -244,6 +245,28 @@ def test_asking_for_a_fresh_factor_returns_to_the_page(client: Client, ada: User
     assert done.headers["Location"] == "/admin/auth/user/?q=1"
     assert import_string(settings.FRESH_FACTOR)(request_of(client, ada))
     assert client.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("kinds", "page"),
+    [
+        (("totp",), "mfa_reauthenticate"),
+        (("webauthn",), "mfa_reauthenticate_webauthn"),
+        ((), "account_reauthenticate"),
+    ],
+)
+def test_who_has_a_second_factor_proves_it_again_and_not_the_password(
+    client: Client, ada: User, kinds: tuple[str, ...], page: str
+) -> None:
+    for kind in kinds:
+        Authenticator.objects.create(user=ada, type=kind, data={})
+    methods = get_adapter().get_reauthentication_methods(ada)
+    assert [method["url"] for method in methods] == [reverse(page)]
+    client.force_login(ada)
+    asked = client.post(f"{reverse('account_reauthenticate')}?next=/admin/", {"password": PASSWORD})
+    assert asked.headers["Location"].startswith(f"{reverse(page)}?next=" if kinds else "/")
+    may_change = client.get(reverse("mfa_generate_recovery_codes")).status_code == 200
+    assert not (kinds and may_change)
 
 
 def test_password_confirmation_is_no_fresh_factor(client: Client, ada: User, secret: str) -> None:
