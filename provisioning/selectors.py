@@ -32,7 +32,7 @@ from provisioning.models import Installation, Notification, Operation, PanelAcco
 CAP = 1000
 """Counts on screens end here: *1000+*. Nobody needs more, and a full count reads a whole table."""
 
-PEOPLE_WAITS = ("product_unmapped", "panel_key", "brake", "panel_frozen")
+PEOPLE_WAITS = ("product_unmapped", "panel_key", "brake", "create_brake", "panel_frozen")
 """Waits that end only when a person does something (the engine's own reasons)."""
 
 
@@ -182,6 +182,7 @@ def _waits_for(service: Service, operation: Operation) -> str:
         "product_unmapped": f"staff to map a product to billing's “{service.billing_product_id}”",
         "panel_frozen": f"staff to unfreeze the deletes of {panel}",
         "brake": f"staff to release the parked deletes of {panel}",
+        "create_brake": f"staff to release the parked creates of {panel}",
     }
     return known.get(operation.reason) or _own_words(panel, operation)
 

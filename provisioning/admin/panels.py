@@ -22,11 +22,24 @@ from provisioning.drivers import registry
 from provisioning.exceptions import BillingBridgeError
 from provisioning.lib import clock
 from provisioning.lib.http_errors import HttpError
-from provisioning.models import DeleteGrant, Operation, Panel, PanelGate
-from provisioning.reconcile import guard, panels
+from provisioning.models import Operation, Panel, PanelGate
+from provisioning.reconcile import brake as brakes
+from provisioning.reconcile import panels
 from provisioning.templatetags.bb import badge
 
 LINKS_SHOWN = 500
+ALLOWANCES = {
+    "deletes_hour_floor": "Deletes an hour",
+    "deletes_hour_percent": "or % of its servers",
+    "deletes_day_floor": "Deletes a day",
+    "deletes_day_percent": "or % of its servers",
+    "creates_hour_floor": "New servers an hour",
+    "creates_hour_percent": "or % of its servers",
+    "creates_day_floor": "New servers a day",
+    "creates_day_percent": "or % of its servers",
+}
+"""The columns of the mass brakes, and what the form calls them."""
+
 FIELDS = (
     "name",
     "driver",
@@ -36,10 +49,7 @@ FIELDS = (
     "observe_only",
     "retired",
     "rate_per_minute",
-    "deletes_hour_floor",
-    "deletes_hour_percent",
-    "deletes_day_floor",
-    "deletes_day_percent",
+    *ALLOWANCES,
     "second_person",
     "allow_private",
     "allow_plain_http",
@@ -63,12 +73,7 @@ class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Panel
         fields = FIELDS
-        labels = {
-            "deletes_hour_floor": "Deletes an hour",
-            "deletes_hour_percent": "or % of its servers",
-            "deletes_day_floor": "Deletes a day",
-            "deletes_day_percent": "or % of its servers",
-        }
+        labels = ALLOWANCES
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Says what of the stored key may be said."""
@@ -111,9 +116,9 @@ class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class ReleaseForm(ActionForm):
-    """The number of parked deletes, typed."""
+    """The number of parked operations, typed."""
 
-    count = forms.IntegerField(min_value=1, label="Type how many deletes are parked")
+    count = forms.IntegerField(min_value=1, label="Type how many are parked")
 
 
 def _unpark(row: Panel, data: Any, request: HttpRequest) -> str:
@@ -149,10 +154,12 @@ class PanelAdmin(ConfigAdmin):
                 "fields": (
                     ("deletes_hour_floor", "deletes_hour_percent"),
                     ("deletes_day_floor", "deletes_day_percent"),
+                    ("creates_hour_floor", "creates_hour_percent"),
+                    ("creates_day_floor", "creates_day_percent"),
                     "second_person",
                 ),
-                "description": "So many servers may be deleted in an hour and in a day: the number, or the "
-                "percentage of the panel's servers, whichever is more. Beyond it deletes are parked.",
+                "description": "So many servers may be deleted and made: the number, or the percentage of "
+                "the panel's servers, whichever is more. What goes beyond it is parked.",
             },
         ),
         ("Network and marks", {"fields": ("allow_private", "allow_plain_http", "prefix_user_marks")}),
@@ -214,7 +221,8 @@ class PanelAdmin(ConfigAdmin):
             "panel_word": big,
             "panel_words": words,
             "gate": gate,
-            "brake": guard.brake_status(row),
+            "brake": brakes.brake_status(row),
+            "creates": brakes.brake_status(row, brakes.CREATES),
             "drift": drift_pass_of(row),
             "may_connect": request.user.has_perm("provisioning.act_connect"),
             "may_brake": request.user.has_perm("provisioning.act_brake"),
@@ -222,10 +230,11 @@ class PanelAdmin(ConfigAdmin):
         }
 
     def pages(self) -> list[tuple[str, str, Any]]:
-        """Connection test, brake, accounts."""
+        """Connection test, brakes, accounts."""
         return [
             ("<str:pk>/test/", "provisioning_panel_test", self.test_view),
             ("<str:pk>/brake/", "provisioning_panel_brake", self.brake_view),
+            ("<str:pk>/brake/creates/", "provisioning_panel_creates", self.creates_view),
             ("<str:pk>/accounts/", "provisioning_panel_accounts", self.accounts_view),
             *super().pages(),
         ]
@@ -260,34 +269,43 @@ class PanelAdmin(ConfigAdmin):
 
     def brake_view(self, request: HttpRequest, pk: str) -> HttpResponse:
         """Releases exactly as many parked deletes as are typed, after a fresh second factor (B14)."""
+        return self._brake_view(request, pk, brakes.DELETES)
+
+    def creates_view(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """The same for parked creates."""
+        return self._brake_view(request, pk, brakes.CREATES)
+
+    def _brake_view(self, request: HttpRequest, pk: str, brake: brakes.Brake) -> HttpResponse:
         row = self._for(request, pk, "act_brake")
         if not import_string(settings.FRESH_FACTOR)(request):
             return HttpResponseRedirect(import_string(settings.FRESH_FACTOR_URL)(request.get_full_path()))
         form = ReleaseForm(request.POST if request.method == "POST" else None, row=row)
-        if request.method == "POST" and form.is_valid() and self._release(request, row, form):
+        form.fields["count"].label = f"Type how many {brake.noun} are parked"
+        if request.method == "POST" and form.is_valid() and self._release(request, row, form, brake):
             return HttpResponseRedirect(self.row_url(row))
         return self.render(
             request,
             "panel_brake.html",
-            f"Parked deletes: {row}",
+            f"Parked {brake.noun}: {row}",
             row,
             panel=row,
             form=form,
-            brake=guard.brake_status(row),
-            parked=_parked_operations(row),
-            last=DeleteGrant.objects.filter(panel=row, service=None).select_related("released_by").last(),
+            kind=brake,
+            brake=brakes.brake_status(row, brake),
+            parked=_parked_operations(row, brake),
+            last=brakes.last_release(row, brake),
             back=self.row_url(row),
         )
 
-    def _release(self, request: HttpRequest, row: Panel, form: ReleaseForm) -> bool:
+    def _release(self, request: HttpRequest, row: Panel, form: ReleaseForm, brake: brakes.Brake) -> bool:
         count = form.cleaned_data["count"]
         try:
             with acting_staff(request):
-                guard.brake_release(panel=row, count=count, user=request.user)
+                brakes.brake_release(panel=row, count=count, user=request.user, brake=brake)
         except BillingBridgeError as error:
             form.add_error(None, error.detail)
             return False
-        messages.success(request, f"{count} deletes are released. Each is still judged by its own proofs.")
+        messages.success(request, f"{count} {brake.noun} are released. Each is still judged by itself.")
         return True
 
     def accounts_view(self, request: HttpRequest, pk: str) -> HttpResponse:
@@ -330,6 +348,6 @@ def _verdict(report: Any) -> str:
     return f"{wrong} findings" if wrong else "all is well"
 
 
-def _parked_operations(panel: Panel) -> list[Operation]:
-    rows = Operation.objects.filter(panel=panel, outcome="waiting", reason="brake")
+def _parked_operations(panel: Panel, brake: brakes.Brake) -> list[Operation]:
+    rows = brakes.parked(panel, brake)
     return list(rows.select_related("service__product", "service__customer").order_by("id")[:200])

@@ -32,6 +32,7 @@ BILLING_COLUMNS = [
     "billing_status",
     "cancel_at",
     "unproven_cancel",
+    "cancel_known_at",
     "paid_until",
     "paid_at",
     "failed_payments",
@@ -190,6 +191,7 @@ def _apply_status(work: _Work) -> None:
         _cancel_at(fact, work.stamp.occurred_at) if status is BillingStatus.CANCELLED else None
     )
     service.unproven_cancel = status is BillingStatus.CANCELLED and not work.fresh
+    service.cancel_known_at = clock.now() if status is BillingStatus.CANCELLED else None
     if before == status:
         return
     work.words.append(f"Billing status: {before} → {status}.")
@@ -203,6 +205,7 @@ def _prove_cancellation(work: _Work) -> None:
     same = kept is not None and Stamp.from_json(kept) == work.stamp
     if same and work.fresh and work.service.unproven_cancel:
         work.service.unproven_cancel, work.newer = False, True
+        work.service.cancel_known_at = clock.now()
         work.words.append("The cancellation is proven now.")
 
 

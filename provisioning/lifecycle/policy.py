@@ -28,6 +28,7 @@ class Facts:
     status: BillingStatus
     status_at: dt.datetime | None = None
     cancel_at: dt.datetime | None = None
+    cancel_known_at: dt.datetime | None = None
     paid_at: dt.datetime | None = None
     failed_payments: tuple[dt.datetime, ...] = ()
     hold_until: dt.datetime | None = None
@@ -91,8 +92,15 @@ def _ended_at(facts: Facts) -> dt.datetime | None:
     return None if undone else (facts.cancel_at or facts.status_at)
 
 
+def _window_begins(facts: Facts, ended_at: dt.datetime) -> dt.datetime:
+    """The end, but never before we knew of it: old news must not delete at once what ran until now (B14)."""
+    if facts.ended_by_staff_at or facts.cancel_known_at is None:
+        return ended_at
+    return max(ended_at, facts.cancel_known_at)
+
+
 def _after_end(facts: Facts, ended_at: dt.datetime, now: dt.datetime) -> Decision:
-    undo_until = ended_at + facts.grace.undo_window
+    undo_until = _window_begins(facts, ended_at) + facts.grace.undo_window
     reasons = (*facts.staff_reasons, SuspendReason.CANCELLED)
     if facts.unproven_cancel and not facts.ended_by_staff_at:
         # Nothing proves that this cancellation is fresh: it may suspend, and staff decide on the rest.

@@ -52,6 +52,7 @@ def facts_of(service: Service) -> Facts:
         status=BillingStatus(service.billing_status),
         status_at=Stamp.from_json(status_stamp).occurred_at if status_stamp else service.created_at,
         cancel_at=service.cancel_at,
+        cancel_known_at=service.cancel_known_at,
         paid_at=service.paid_at,
         failed_payments=tuple(dt.datetime.fromisoformat(text) for text in service.failed_payments),
         hold_until=service.hold_until,

@@ -6,7 +6,15 @@ from provisioning.models.drift import Drift, DriftPage, DriftPass
 from provisioning.models.inbox import EndpointSecret, Event, WebhookEndpoint
 from provisioning.models.installation import Heartbeat, Installation
 from provisioning.models.machines import ApiToken
-from provisioning.models.operations import AuditEntry, DeleteGrant, Notification, Operation, PanelCall
+from provisioning.models.operations import (
+    AuditEntry,
+    BrakeGrant,
+    CreateGrant,
+    DeleteGrant,
+    Notification,
+    Operation,
+    PanelCall,
+)
 from provisioning.models.panels import AllocationHold, PanelGate, PanelMemory
 from provisioning.models.service import Entitlement, Pin, Service, Suspension
 
@@ -15,6 +23,8 @@ __all__ = [
     "ApiToken",
     "AuditEntry",
     "BillingConnection",
+    "BrakeGrant",
+    "CreateGrant",
     "Customer",
     "DeleteGrant",
     "Drift",

@@ -77,6 +77,10 @@ class Panel(models.Model):
     deletes_hour_percent = models.PositiveSmallIntegerField(default=5, validators=[MaxValueValidator(100)])
     deletes_day_floor = models.PositiveSmallIntegerField(default=10)
     deletes_day_percent = models.PositiveSmallIntegerField(default=10, validators=[MaxValueValidator(100)])
+    creates_hour_floor = models.PositiveSmallIntegerField(default=100)
+    creates_hour_percent = models.PositiveSmallIntegerField(default=20, validators=[MaxValueValidator(100)])
+    creates_day_floor = models.PositiveSmallIntegerField(default=300)
+    creates_day_percent = models.PositiveSmallIntegerField(default=50, validators=[MaxValueValidator(100)])
     second_person = models.BooleanField(
         "a second person releases parked deletes",
         default=False,

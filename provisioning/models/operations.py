@@ -105,11 +105,11 @@ class AuditEntry(models.Model):
         return self.message
 
 
-class DeleteGrant(models.Model):
-    """Room under the mass brake, taken by one delete; or a release of parked deletes by staff."""
+class BrakeGrant(models.Model):
+    """Room under a mass brake, taken by one piece of work; or a release of parked work by staff (B14)."""
 
-    panel = models.ForeignKey(Panel, on_delete=models.CASCADE, related_name="delete_grants")
-    service = models.ForeignKey(Service, on_delete=models.CASCADE, null=True, related_name="delete_grants")
+    panel = models.ForeignKey(Panel, on_delete=models.CASCADE, related_name="%(class)ss")
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, null=True, related_name="%(class)ss")
     released_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
@@ -117,10 +117,26 @@ class DeleteGrant(models.Model):
     at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["panel", "at"], name="grant_panel")]
+        abstract = True
 
     def __str__(self) -> str:
         return f"{self.count} on panel {self.panel_id}"
+
+
+class DeleteGrant(BrakeGrant):
+    """Room for one delete, or a release of parked deletes."""
+
+    class Meta:
+        indexes = [models.Index(fields=["panel", "at"], name="grant_panel")]
+
+
+class CreateGrant(BrakeGrant):
+    """Room for one create, or a release of parked creates."""
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["panel", "at"], name="create_grant_panel"),
+        ]
 
 
 class Notification(models.Model):

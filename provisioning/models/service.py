@@ -39,6 +39,9 @@ class Service(models.Model):
     # What billing said: last-writer-wins registers, each with the time and rank of its writer.
     billing_status = models.CharField(max_length=10, choices=BillingStatus, default=BillingStatus.PENDING)
     cancel_at = models.DateTimeField(null=True, help_text="When a cancellation takes effect.")
+    cancel_known_at = models.DateTimeField(
+        null=True, help_text="When we learned of the cancellation: the undo window begins no sooner."
+    )
     paid_until = models.DateTimeField(null=True)
     paid_at = models.DateTimeField(null=True, help_text="The last successful payment.")
     failed_payments = models.JSONField(default=list, blank=True)

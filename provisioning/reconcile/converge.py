@@ -27,7 +27,7 @@ from provisioning.drivers.types import (
 from provisioning.exceptions import BillingBridgeError, NeedsStaff, PanelWaiting
 from provisioning.lib import clock
 from provisioning.models import Operation, Panel, PanelAccount, Service
-from provisioning.reconcile import create, guard, installs
+from provisioning.reconcile import brake, create, guard, installs
 from provisioning.reconcile.accounts import account_ensure, account_follow, account_known
 from provisioning.reconcile.lease import Lease
 from provisioning.reconcile.transport import PanelTransport, driver_for
@@ -213,6 +213,8 @@ class Converge:
         if self.service.desired_state != DesiredState.PRESENT and self.service.create_sent_at is None:
             # Suspended before anything was made: nothing to suspend, nothing to look for.
             return Absent.ABSENT
+        if self.service.create_sent_at is None:
+            brake.create_wait(self.service, self.panel)
         self.account = account_ensure(service=self.service, panel=self.panel, driver=self.driver)
         look = create.first_look(self)
         if isinstance(look, Absent):

@@ -7,21 +7,22 @@ the mass brake. Anything off: refuse, tell staff, keep the data.
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import asdict, dataclass
 
-from django.db import transaction
-from django.db.models import Sum
-
-from provisioning import audit
 from provisioning.choices import DesiredState
 from provisioning.drivers.types import Observed
-from provisioning.exceptions import NeedsStaff, PanelWaiting, TransitionError
+from provisioning.exceptions import NeedsStaff, PanelWaiting
 from provisioning.lib import clock
-from provisioning.models import DeleteGrant, DriftPass, Operation, Panel, PanelAccount, PanelGate, Service
-
-HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
-BRAKE_WAIT = 300.0
+from provisioning.models import DriftPass, Operation, Panel, PanelAccount, Service
+from provisioning.reconcile.brake import (
+    BRAKE_WAIT,
+    DELETES,
+    brake_park,
+    brake_status,
+    brake_words,
+    room_known,
+    room_take,
+)
 
 
 @dataclass(frozen=True)
@@ -31,22 +32,6 @@ class Proof:
     name: str
     ok: bool
     words: str
-
-
-@dataclass(frozen=True)
-class BrakeStatus:
-    """How much of the delete allowance of a panel is used, and how many deletes are parked."""
-
-    hour_used: int
-    hour_limit: int
-    day_used: int
-    day_limit: int
-    parked: int
-
-    @property
-    def room(self) -> bool:
-        """Whether one more delete is allowed."""
-        return self.hour_used < self.hour_limit and self.day_used < self.day_limit
 
 
 def proofs_of(service: Service, seen: Observed, account: PanelAccount | None) -> list[Proof]:
@@ -97,41 +82,11 @@ def _window(service: Service) -> Proof:
     )
 
 
-def brake_status(panel: Panel) -> BrakeStatus:
-    """The delete allowance: max(floor, percent of the servers) an hour and a day, data per panel."""
-    now = clock.now()
-    servers = Service.objects.filter(panel=panel).exclude(server_id="").count()
-    return BrakeStatus(
-        hour_used=_used(panel, now - HOUR),
-        hour_limit=max(panel.deletes_hour_floor, servers * panel.deletes_hour_percent // 100),
-        day_used=_used(panel, now - DAY),
-        day_limit=max(panel.deletes_day_floor, servers * panel.deletes_day_percent // 100),
-        parked=parked_deletes(panel),
-    )
-
-
-def _used(panel: Panel, since: dt.datetime) -> int:
-    """Deletes since then, less those that staff have released room for."""
-    rows = DeleteGrant.objects.filter(panel=panel, at__gt=since)
-    released = rows.filter(service=None).aggregate(total=Sum("count"))["total"] or 0
-    return max(0, rows.exclude(service=None).count() - int(released))
-
-
-def parked_deletes(panel: Panel) -> int:
-    """How many deletes wait under the brake."""
-    return Operation.objects.filter(panel=panel, outcome="waiting", reason="brake").count()
-
-
 def _take_room(service: Service, panel: Panel) -> Proof:
-    """The fourth proof, taken in one transaction, so that two workers cannot share one place."""
-    with transaction.atomic():
-        PanelGate.objects.select_for_update().get_or_create(panel=panel)
-        known = _grant_of(service, panel)
-        status = brake_status(panel)
-        if not known and not status.room:
-            return Proof("mass brake", False, _brake_words(panel, status))
-        if not known:
-            DeleteGrant.objects.create(panel=panel, service=service, at=clock.now())
+    """The fourth proof."""
+    room, status = room_take(service, panel, DELETES)
+    if not room:
+        return Proof("mass brake", False, brake_words(panel, status, DELETES))
     return Proof(
         "mass brake",
         True,
@@ -146,11 +101,11 @@ def brake_wait(*, service: Service, operation: Operation, panel: Panel) -> None:
     Nothing is allowed here: `delete_allow` judges all proofs afresh.
     """
     freeze_wait(service, panel)
-    if operation.reason != "brake" or _grant_of(service, panel):
+    if operation.reason != DELETES.reason or room_known(service, panel, DELETES):
         return
     status = brake_status(panel)
     if not status.room:
-        raise PanelWaiting(_brake_words(panel, status), reason="brake", seconds=BRAKE_WAIT)
+        raise brake_park(panel, status, DELETES)
 
 
 def freeze_wait(service: Service, panel: Panel) -> None:
@@ -165,20 +120,6 @@ def freeze_wait(service: Service, panel: Panel) -> None:
             reason="panel_frozen",
             seconds=BRAKE_WAIT,
         )
-
-
-def _grant_of(service: Service, panel: Panel) -> bool:
-    """Whether room was taken today for a delete that did not come through: it is used again."""
-    rows = DeleteGrant.objects.filter(panel=panel, service=service, at__gt=clock.now() - DAY)
-    return rows.exists()
-
-
-def _brake_words(panel: Panel, status: BrakeStatus) -> str:
-    return (
-        f"Panel “{panel}” has deleted {status.hour_used} of {status.hour_limit} servers allowed in an hour "
-        f"and {status.day_used} of {status.day_limit} in a day. "
-        "Release the parked deletes on the panel's page."
-    )
 
 
 def delete_allow(
@@ -198,35 +139,5 @@ def delete_allow(
     if not failed:
         return
     if failed[0].name == "mass brake":
-        raise PanelWaiting(failed[0].words, reason="brake", seconds=BRAKE_WAIT)
+        raise PanelWaiting(failed[0].words, reason=DELETES.reason, seconds=BRAKE_WAIT)
     raise NeedsStaff(f"Delete refused ({failed[0].name}): {failed[0].words}", reason="delete_refused")
-
-
-def brake_release(*, panel: Panel, count: int, user: object) -> None:
-    """Staff release exactly as many parked deletes as they typed (B14). Raises TransitionError.
-
-    The caller has made sure of a fresh second factor.
-    """
-    now = clock.now()
-    with transaction.atomic():
-        PanelGate.objects.select_for_update().get_or_create(panel=panel)
-        _check_release(panel, count, user)
-        DeleteGrant.objects.create(panel=panel, released_by=user, count=count, at=now)  # type: ignore[misc]
-        audit.record(
-            service=None, action="brake.release", message=f"{count} parked deletes released on “{panel}”."
-        )
-        waiting = Operation.objects.filter(panel=panel, outcome="waiting", reason="brake")
-        Service.objects.filter(pk__in=waiting.values("service")).update(next_check_at=now)
-        # No longer parked: a second press of the same button finds nothing to release.
-        waiting.update(next_attempt_at=now, reason="brake_released")
-
-
-def _check_release(panel: Panel, count: int, user: object) -> None:
-    parked = parked_deletes(panel)
-    if count != parked or parked == 0:
-        raise TransitionError(
-            f"{parked} deletes are parked now, not {count}. Look again, then type that number."
-        )
-    last = DeleteGrant.objects.filter(panel=panel, service=None).order_by("-id").first()
-    if panel.second_person and last and last.released_by == user:
-        raise TransitionError("This panel wants a second person: you released it last time.")

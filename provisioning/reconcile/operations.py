@@ -14,8 +14,12 @@ from provisioning.lib.ratelimit import backoff
 from provisioning.models import AuditEntry, Operation, Panel, Service
 from provisioning.notifications import staff_notify
 
-ALERTED_WAITS = ("no_capacity", "product_unmapped", "observe_only", "brake")
+ALERTED_WAITS = ("no_capacity", "product_unmapped", "observe_only")
 """Waits that only staff can end, each told once per operation. A panel that is down is told by its gate."""
+
+
+BRAKES = {"brake": "brake", "create_brake": "waiting"}
+"""The waits under a mass brake, and the mail that tells staff of each."""
 
 
 LONG_WAITS = (
@@ -109,8 +113,9 @@ def operation_wait(
     operation.next_attempt_at = now + dt.timedelta(seconds=seconds)
     operation.save()
     _tell_wait(operation, reason, words)
-    if reason == "brake":
-        _alert(operation, f"brake:{operation.panel_id}:{now:%Y-%m-%d}", "brake")
+    if reason in BRAKES:
+        # One mail a day for each panel, not one for each of five hundred.
+        _alert(operation, f"{reason}:{operation.panel_id}:{now:%Y-%m-%d}", BRAKES[reason])
     elif reason in ALERTED_WAITS:
         # One cause, one alert: two hundred orders of an unmapped product are one thing to do.
         cause = f"{operation.panel_id}:{operation.service.billing_product_id}"
@@ -167,7 +172,8 @@ def operation_close(
 
 
 def _parked(operation: Operation) -> int:
-    return Operation.objects.filter(panel=operation.panel, outcome=Outcome.WAITING, reason="brake").count()
+    same = Operation.objects.filter(panel=operation.panel, outcome=Outcome.WAITING, reason=operation.reason)
+    return same.count() if operation.reason in BRAKES else 0
 
 
 def _alert(operation: Operation, key: str, template: str) -> None:

@@ -42,7 +42,7 @@ KINDS: dict[str, str] = {
     rf"/admin/(provisioning/({SET_UP})|auth/(user|group))/\{{object_id\}}/{ROWS}": "look",
     rf"/admin/(provisioning/({SET_UP})|auth/(user|group))/(add/|\{{object_id\}}/delete/)": "act",
     rf"/admin/provisioning/({RECORDS}|{SET_UP})/\{{pk\}}/do/\{{slug\}}/": "act",
-    r"/admin/provisioning/panel/\{pk\}/(test|brake|accounts)/": "act",
+    r"/admin/provisioning/panel/\{pk\}/(test|brake|brake/creates|accounts)/": "act",
     r"/admin/provisioning/webhookendpoint/\{pk\}/secret/": "act",
     r"/admin/provisioning/apitoken/make/": "act",
     r"/admin/provisioning/service/\{pk\}/preview/": "act",

@@ -190,7 +190,8 @@ def test_no_token_of_somebody_who_may_read_more() -> None:
 
 def panel_form(panel: Panel, **changed: Any) -> dict[str, Any]:
     """What the form of a panel posts."""
-    numbers = ("deletes_hour_floor", "deletes_hour_percent", "deletes_day_floor", "deletes_day_percent")
+    kinds = ("hour_floor", "hour_percent", "day_floor", "day_percent")
+    numbers = [f"{brake}_{kind}" for brake in ("deletes", "creates") for kind in kinds]
     data = {name: getattr(panel, name) for name in ("name", "driver", "url", "language", *numbers)}
     return {**data, "new_key": "", **changed}
 

@@ -49,6 +49,10 @@ class PanelSerializer(serializers.ModelSerializer[Panel]):
             "deletes_hour_percent",
             "deletes_day_floor",
             "deletes_day_percent",
+            "creates_hour_floor",
+            "creates_hour_percent",
+            "creates_day_floor",
+            "creates_day_percent",
             "created_at",
             "gate",
         ]

@@ -59,6 +59,7 @@ SPECIAL = (
     ("provisioning_service_preview", "view_service"),
     ("provisioning_panel_test", "view_panel"),
     ("provisioning_panel_brake", "view_panel"),
+    ("provisioning_panel_creates", "view_panel"),
     ("provisioning_panel_accounts", "view_panel"),
     ("provisioning_webhookendpoint_secret", "view_webhookendpoint"),
 )

@@ -13,7 +13,7 @@ from provisioning.admin import panels as panel_pages
 from provisioning.drivers.errors import Unreachable
 from provisioning.drivers.types import Account, ConnectionReport, Finding
 from provisioning.lib import clock
-from provisioning.models import AuditEntry, DeleteGrant, Operation, Panel, PanelGate
+from provisioning.models import AuditEntry, CreateGrant, DeleteGrant, Operation, Panel, PanelGate
 from provisioning.reconcile import panels as reconcile_panels
 from provisioning.reconcile.panels import Proposal
 from tests import factories
@@ -195,6 +195,22 @@ def test_release_names_what_would_be_deleted() -> None:
     panel = parked(1)
     text = signed_in(superuser=True).get(address(panel, "brake")).content.decode()
     assert str(Operation.objects.get().service) in text
+
+
+def test_parked_creates_are_shown_and_released_apart_from_deletes() -> None:
+    panel = parked(1)
+    order = running(product=factories.product(panel=panel, billing_product_id="frost"))
+    factories.operation(service=order, outcome="waiting", reason="create_brake")
+    client = signed_in("view_panel", "act_brake")
+    assert reverse("admin:provisioning_panel_creates", args=[panel.pk]) in (
+        client.get(address(panel, "change")).content.decode()
+    )
+    text = client.get(address(panel, "creates")).content.decode()
+    assert str(order) in text
+    assert "do not come back" not in text
+    client.post(address(panel, "creates"), {"count": "1"})
+    assert CreateGrant.objects.get().count == 1
+    assert released() == 0, "no delete was released with them"
 
 
 # --- linking accounts that exist -------------------------------------------------------------------------

@@ -6,6 +6,7 @@ Written without a look at the code that it judges, and with none of it.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +70,13 @@ class Expected:
     undo_until: dt.datetime | None = None
 
 
-def expected(messages: list[Message], *, staff: tuple[str, ...], now: dt.datetime) -> Expected:
+Learned = Mapping[tuple[Any, ...], dt.datetime]
+"""When a message of that place first came in a way that proves its time."""
+
+
+def expected(
+    messages: list[Message], *, staff: tuple[str, ...], now: dt.datetime, learned: Learned
+) -> Expected:
     """What the service should be at `now`, after all of these messages."""
     product = _last(messages, "product_id") or ""
     tier = _last(messages, "tier") or ""
@@ -78,8 +85,7 @@ def expected(messages: list[Message], *, staff: tuple[str, ...], now: dt.datetim
     )
     status = said.status if said else "pending"
     if said and status == "cancelled" and said.ends <= now:
-        copies = [message for message in messages if message.place == said.place]
-        return _ended(said.ends, any(copy.fresh for copy in copies), product, tier, staff, now)
+        return _ended(said.ends, learned.get(said.place), product, tier, staff, now)
     if status == "pending":
         return Expected("none", (), product, tier)
     ahead = said.ends if said and status == "cancelled" else None
@@ -93,9 +99,14 @@ def _last(messages: list[Message], name: str) -> str | None:
 
 
 def _ended(
-    at: dt.datetime, proven: bool, product: str, tier: str, staff: tuple[str, ...], now: dt.datetime
+    at: dt.datetime,
+    learned: dt.datetime | None,
+    product: str,
+    tier: str,
+    staff: tuple[str, ...],
+    now: dt.datetime,
 ) -> Expected:
-    until = at + GRACE[product][1] if proven else None
+    until = max(at, learned) + GRACE[product][1] if learned else None
     state = "absent" if until and until <= now else "suspended"
     return Expected(state, (*staff, "cancelled"), product, tier, ended_at=at, undo_until=until)
 

@@ -33,6 +33,7 @@ from provisioning.lifecycle.customers import EventHeld
 from provisioning.lifecycle.refresh import service_refresh
 from provisioning.lifecycle.staff import service_suspend, service_unsuspend
 from provisioning.models import Event, Service
+from provisioning.models.clock import configure_clock
 from tests import factories
 from tests.provisioning.lifecycle.model import DAY, GRACE, Expected, Message, expected
 
@@ -75,10 +76,14 @@ class Shuffle(RuleBasedStateMachine):
         self.atomic = transaction.atomic()
         self.atomic.__enter__()
         clock.reset()
+        stopped = clock.timestamp()
+        # Time passes only when the machine says so: the model needs the very moment at which news came.
+        clock.configure(source=lambda: stopped)
         self.begin = clock.now() - 10 * DAY
         self.waiting: list[tuple[dict[str, Any], bool]] = []
         self.held: list[tuple[Event, Message]] = []
         self.arrived: list[Message] = []
+        self.learned: dict[tuple[Any, ...], dt.datetime] = {}
         self.staff: tuple[str, ...] = ()
         self.known = False
 
@@ -87,6 +92,7 @@ class Shuffle(RuleBasedStateMachine):
         transaction.set_rollback(True)
         self.atomic.__exit__(None, None, None)
         clock.reset()
+        configure_clock()
 
     @initialize()
     def open_the_shop(self) -> None:
@@ -147,7 +153,8 @@ class Shuffle(RuleBasedStateMachine):
         if service is None:
             assert not any(m.body.get("product_id") and m.body.get("customer_email") for m in self.arrived)
             return
-        wanted = expected(self.arrived, staff=self.staff, now=clock.now())
+        now = clock.now()
+        wanted = expected(self.arrived, staff=self.staff, now=now, learned=self.learned)
         assert shown(service) == wanted
 
     def dated(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -176,6 +183,8 @@ class Shuffle(RuleBasedStateMachine):
                 self.held.append((event, message))
             else:
                 self.known = True
+                if message.fresh:
+                    self.learned.setdefault(message.place, clock.now())
                 if applied.created and self.held:
                     self.work()
 

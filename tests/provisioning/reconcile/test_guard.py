@@ -12,9 +12,17 @@ from provisioning.drivers.types import Observed
 from provisioning.exceptions import TransitionError
 from provisioning.lib import clock
 from provisioning.lifecycle.staff import service_undo
-from provisioning.models import AuditEntry, DeleteGrant, Notification, Operation, PanelAccount, Service
+from provisioning.models import (
+    AuditEntry,
+    DeleteGrant,
+    Event,
+    Notification,
+    Operation,
+    PanelAccount,
+    Service,
+)
 from provisioning.reconcile import guard
-from provisioning.reconcile.guard import BRAKE_WAIT, brake_release, brake_status, parked_deletes
+from provisioning.reconcile.brake import BRAKE_WAIT, brake_release, brake_status, parked
 from provisioning.reconcile.schedules import sweep_all
 from provisioning.sandbox.seed import seed_servers
 from tests import factories
@@ -115,6 +123,38 @@ def test_an_undo_between_the_look_and_the_delete_wins(bridge: Bridge) -> None:
     assert not Operation.objects.filter(outcome=Outcome.NEEDS_STAFF).exists()
 
 
+@pytest.mark.req("CAL-04", "T83-05")
+def test_a_cancellation_that_comes_a_month_late_still_leaves_its_days(bridge: Bridge) -> None:
+    bridge.buy()
+    bridge.wait(days=40)
+    old = (clock.now() - dt.timedelta(days=30)).isoformat()
+    bridge.say("subscription.cancelled", status="cancelled", occurred_at=old)
+    bridge.settle()
+    assert bridge.server().status == "suspended"
+    bridge.wait(days=6)
+    # The same news once more, by another way, begins no new window.
+    bridge.say("subscription.cancelled", status="cancelled", occurred_at=old)
+    assert len(bridge.servers()) == 1
+    bridge.wait(days=2)
+    assert bridge.servers() == []
+
+
+@pytest.mark.req("T83-12")
+def test_a_cancellation_that_is_proven_late_leaves_its_days_from_then(bridge: Bridge) -> None:
+    bridge.buy()
+    old = clock.now().isoformat()
+    unproven = bridge.store("subscription.cancelled", status="cancelled", occurred_at=old)
+    Event.objects.filter(pk=unproven.pk).update(fresh=False)
+    bridge.jobs.drain()
+    bridge.wait(days=30)
+    assert bridge.server().status == "suspended"
+    bridge.say("subscription.cancelled", status="cancelled", occurred_at=old)
+    bridge.wait(days=6)
+    assert len(bridge.servers()) == 1
+    bridge.wait(days=2)
+    assert bridge.servers() == []
+
+
 def test_a_delete_that_failed_uses_its_grant_again(bridge: Bridge) -> None:
     cancelled(bridge)
     bridge.panel.faults.add("error", method="DELETE", count=2)
@@ -184,7 +224,7 @@ def test_a_mass_termination_deletes_no_more_than_its_allowance(bridge: Bridge) -
     assert not brake_status(bridge.row).room
 
 
-def parked(bridge: Bridge) -> None:
+def park(bridge: Bridge) -> None:
     service = bridge.service()
     factories.operation(
         service=service,
@@ -200,13 +240,13 @@ def test_a_second_person_releases_where_the_panel_wants_one(bridge: Bridge) -> N
     bridge.row.save()
     bridge.buy()
     ada, grace = factories.staff(username="ada"), factories.staff(username="grace")
-    parked(bridge)
+    park(bridge)
     brake_release(panel=bridge.row, count=1, user=ada)
     Operation.objects.filter(reason="brake_released").update(reason="brake")
     with pytest.raises(TransitionError, match="second person"):
         brake_release(panel=bridge.row, count=1, user=ada)
     brake_release(panel=bridge.row, count=1, user=grace)
-    assert parked_deletes(bridge.row) == 0
+    assert not parked(bridge.row).exists()
 
 
 @pytest.mark.parametrize(("servers", "hour", "day"), [(0, 3, 10), (59, 3, 10), (100, 5, 10), (1000, 50, 100)])
