@@ -46,9 +46,10 @@ for name, memory in json.loads(sys.argv[1]).items():
     row.document["limits"] |= {"memory": memory, "disk": 64, "cpu": 10}
     row.save()
 Panel.objects.update(deletes_hour_floor=30000, deletes_day_floor=30000)
+Panel.objects.update(creates_hour_floor=30000, creates_day_floor=30000)
 """
 """Small servers on *Auto*: no allocation is pinned, so that the panel is no wall against a second create. The
-mass brake has tests of its own; here it would only end the deletes."""
+mass brakes have tests of their own; here they would only end the work."""
 TROUBLE: tuple[dict[str, Any], ...] = (
     {"kind": "lost", "method": "POST", "path": "^/api/application/servers$"},
     {"kind": "slow", "method": "POST", "path": "^/api/application/servers$", "seconds": 2.0},
