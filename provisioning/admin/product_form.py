@@ -97,6 +97,7 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Product
         fields = ("connection", "billing_product_id", "name", "kind", "grace_policy", "name_prefix", "panel")
+        labels = {"connection": "Billing connection", "billing_product_id": "Billing's product id"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Fills the document's fields from the stored one, or with the defaults."""

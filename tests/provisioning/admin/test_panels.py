@@ -147,6 +147,14 @@ def test_unpark_is_offered_only_while_parked() -> None:
 # --- the mass brake --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("page", ["brake", "creates"])
+def test_nothing_parked_is_said_so(page: str) -> None:
+    text = signed_in(superuser=True).get(address(factories.panel(), page)).content.decode()
+    assert "are parked." in text
+    assert "because" not in text
+    assert "Release" not in text
+
+
 def parked(count: int = 2, **fields: Any) -> Panel:
     """A panel with deletes that wait under the brake."""
     panel = factories.panel(**fields)
