@@ -145,6 +145,8 @@ def test_strange_ids_are_refused_even_if_signed(value: str) -> None:
         ({"CONTENT_TYPE": "application/json; Charset*=utf-8''%00"}, 202),
         ({"CONTENT_TYPE": 'application/json; x=1; charset="a\x00"'}, 202),
         ({"CONTENT_TYPE": "text/plain; charset=utf-7"}, 202),
+        ({"CONTENT_TYPE": "application/json; charset=hex", "QUERY_STRING": "a=%00"}, 202),
+        ({"CONTENT_TYPE": "application/json; charset=idna", "QUERY_STRING": "a=\xff.."}, 202),
         ({"CONTENT_TYPE": None}, 202),
         ({"HTTP_CONTENT_ENCODING": "gzip"}, 202),
         ({"HTTP_COOKIE": "sessionid=\x00; csrftoken=x"}, 202),
