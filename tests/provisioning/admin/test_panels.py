@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from provisioning.admin import panels as panel_pages
+from provisioning.admin.panel_form import FIELDS
 from provisioning.drivers.errors import Unreachable
 from provisioning.drivers.types import Account, ConnectionReport, Finding
 from provisioning.lib import clock
@@ -30,7 +30,7 @@ def address(panel: Panel, page: str) -> str:
 
 def typed(panel: Panel, **changes: Any) -> dict[str, Any]:
     """The panel's form as the browser posts it."""
-    values = {name: getattr(panel, name) for name in panel_pages.FIELDS}
+    values = {name: getattr(panel, name) for name in FIELDS}
     return {name: value for name, value in {**values, **changes}.items() if value not in (None, False)}
 
 

@@ -1,0 +1,97 @@
+"""The form of a panel: its key goes in and never comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from provisioning.drivers import registry
+from provisioning.models import Panel
+
+ALLOWANCES = {
+    "deletes_hour_floor": "Deletes an hour",
+    "deletes_hour_percent": "or % of its servers",
+    "deletes_day_floor": "Deletes a day",
+    "deletes_day_percent": "or % of its servers",
+    "creates_hour_floor": "New servers an hour",
+    "creates_hour_percent": "or % of its servers",
+    "creates_day_floor": "New servers a day",
+    "creates_day_percent": "or % of its servers",
+}
+"""The columns of the mass brakes, and what the form calls them."""
+
+FIELDS = (
+    "name",
+    "driver",
+    "url",
+    "language",
+    "version",
+    "observe_only",
+    "retired",
+    "rate_per_minute",
+    *ALLOWANCES,
+    "second_person",
+    "allow_private",
+    "allow_plain_http",
+    "prefix_user_marks",
+)
+"""All that people may type, but the key: that field is not among them, so that no form can show it."""
+
+ELSEWHERE = "Type the key again: the stored one is not sent to another address, nor over plain HTTP."
+
+
+class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A panel. Its key goes in and never comes out."""
+
+    new_key = forms.CharField(
+        label="API key",
+        required=False,
+        strip=True,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+    )
+
+    class Meta:
+        model = Panel
+        fields = FIELDS
+        labels = ALLOWANCES
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Says what of the stored key may be said."""
+        super().__init__(*args, **kwargs)
+        field = self.fields.get("new_key")
+        if field is None:
+            return
+        field.required = self.instance.pk is None
+        hint = self.instance.key_hint if self.instance.pk else ""
+        field.help_text = (
+            f"The stored key ends in …{hint}. Leave empty to keep it." if hint else "Kept encrypted."
+        )
+
+    def clean_new_key(self) -> str:
+        """The key, if its shape can be right. The message never holds it."""
+        key: str = self.cleaned_data["new_key"]
+        driver = self.data.get("driver") or self.instance.driver
+        if key and driver in dict(registry.driver_choices()):
+            problem = registry.get(driver).key_problem(key)
+            if problem:
+                raise forms.ValidationError(problem)
+        return key
+
+    def clean(self) -> dict[str, Any]:
+        """Refuses to carry the stored key to another address: who types the address must know the key."""
+        data = super().clean() or {}
+        if self.instance.pk and not data.get("new_key") and self._leads_elsewhere(data):
+            self.add_error("new_key", ELSEWHERE)
+        return data
+
+    def _leads_elsewhere(self, data: dict[str, Any]) -> bool:
+        moved = str(data.get("url", self.instance.url)).rstrip("/") != self.instance.url.rstrip("/")
+        return moved or bool(data.get("allow_plain_http") and not self.instance.allow_plain_http)
+
+    def save(self, commit: bool = True) -> Any:
+        """Takes the new key over, if there is one."""
+        if self.cleaned_data.get("new_key"):
+            self.instance.api_key = self.cleaned_data["new_key"]
+        return super().save(commit)
