@@ -23,11 +23,13 @@ import requests
 from tests.flows.stack import ROOT, Ground, Part, Stack, base_environment
 from tools.chaos import checker, lives, victims
 
-SCALE = 8.0
-"""The lease of 45 seconds passes in less than 6 of the wall."""
+SCALE = 10.0
+LEASE_SECONDS = 60
+"""The lease passes in 6 seconds of the wall. A job's deadline does not shrink with it, and a create needs 40
+seconds of room: whoever was slower than the lease still has them, so that only the fence can hold it back."""
 UNKNOWN_WAIT = 5
 """Seconds of the wall; longer than the panel takes for a create, as in real use."""
-SWEEP_SECONDS = "16"
+SWEEP_SECONDS = "20"
 """What is due is woken again each 2 seconds of the wall: oftener would only fill the queue with copies."""
 SIDE_BY_SIDE = 10
 WORKERS = "3"
@@ -54,7 +56,7 @@ TROUBLE: tuple[dict[str, Any], ...] = (
     {"kind": "lost", "method": "POST", "path": "^/api/application/servers$"},
     {"kind": "slow", "method": "POST", "path": "^/api/application/servers$", "seconds": 2.0},
     # Longer than the lease: another worker takes over while the first still reads "no such server".
-    {"kind": "drip", "method": "GET", "path": "^/api/application/servers/external/", "seconds": 0.09},
+    {"kind": "drip", "method": "GET", "path": "^/api/application/servers/external/", "seconds": 0.07},
 )
 HEALED = ("workers_start_anew", "workers_hang")
 """Words of the workers' log: the product itself mended its workers."""
@@ -125,6 +127,9 @@ def product(folder: Path) -> Iterator[Stack]:
             UNKNOWN_WAIT_SECONDS=str(UNKNOWN_WAIT * SCALE),
             SWEEP_SECONDS=SWEEP_SECONDS,
             WORKERS=WORKERS,
+            JOB_DEADLINE_SECONDS=str(LEASE_SECONDS - 2),
+            JOB_TIMEOUT_SECONDS=str(LEASE_SECONDS - 1),
+            LEASE_SECONDS=str(LEASE_SECONDS),
         ) as stack:
             switches = {"unique_external_ids": False, "application_limit": None}
             stack.read.panel_control("POST", "settings", switches)
