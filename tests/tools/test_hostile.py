@@ -150,6 +150,9 @@ def test_memory_is_read_of_a_living_process_only() -> None:
     assert resident(2**30) == 0
 
 
+CLOSING = b"HTTP/1.1 401 No\r\nConnection: close\r\n\r\nc"
+
+
 @contextmanager
 def answering(raw: bytes) -> Iterator[int]:
     """A server that answers one connection with these bytes and closes it; its port."""
@@ -172,12 +175,12 @@ def answering(raw: bytes) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("raw", "answers"),
     [
-        (b"HTTP/1.1 202 OK\r\nContent-Length: 1\r\n\r\naHTTP/1.1 401 No\r\nConnection: close\r\n\r\nc", [202, 401]),
+        (b"HTTP/1.1 202 OK\r\nContent-Length: 1\r\n\r\na" + CLOSING, [202, 401]),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 OK\r\nContent-Length: 0\r\n\r\n", [202]),
         (b"", []),
         (b"HTTP/1.1 202 OK\r\nContent-Length: 5\r\n\r\nab", []),
     ],
-)  # fmt: skip
+)
 def test_answers_are_read_strictly(raw: bytes, answers: list[int]) -> None:
     with answering(raw) as port, Connection(port) as connection:
         connection.send(b"x")
