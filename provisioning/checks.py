@@ -147,7 +147,7 @@ def retry() -> Iterator[Error]:
         yield Error(
             f"JOB_TIMEOUT_SECONDS is too long: a job may wait {longest} s, and the queue repeats it after "
             f"{queue['retry']} s.",
-            hint="Lower JOB_TIMEOUT_SECONDS or remove it to get the default of 60.",
+            hint="Lower JOB_TIMEOUT_SECONDS or remove it to get the default of 75.",
             id="billingbridge.E010",
         )
 

@@ -21,7 +21,7 @@ from provisioning.lifecycle.customers import (
 )
 from provisioning.lifecycle.refresh import make_mark, moment, service_refresh
 from provisioning.lifecycle.registers import MILDNESS, Stamp, failures_after, is_newer, written
-from provisioning.models import BillingConnection, Event, Product, Service
+from provisioning.models import BillingConnection, Customer, Event, Product, Service
 
 BILLING_COLUMNS = [
     "customer",
@@ -154,6 +154,9 @@ def _apply_customer(work: _Work) -> None:
     fact = work.fact
     if not (fact.email or fact.customer_id):
         return
+    # Two services share one customer: whose word is newer is asked with the row held, and read afresh.
+    held = Customer.objects.select_for_update().get(pk=work.service.customer_id)
+    work.service.customer = held
     changed = customer_identify(service=work.service, fact=fact)
     if (
         work.claim("customer")

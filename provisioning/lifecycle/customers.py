@@ -12,6 +12,9 @@ from provisioning.billing.events import BillingEvent
 from provisioning.exceptions import TransitionError
 from provisioning.models import BillingConnection, Customer, PanelAccount, Service
 
+DETAILS = ["email", "email_folded", "email_verified", "first_name", "last_name"]
+"""What an event may change of a customer. Id and mark belong to `customer_identify`: the two may meet."""
+
 
 class EventHeld(TransitionError):
     """Only a person can say what this event means: it is kept and shown, and changes nothing."""
@@ -153,5 +156,5 @@ def customer_update(*, customer: Customer, fact: BillingEvent) -> bool:
     customer.last_name = fact.last_name or customer.last_name
     changed = before != (customer.email, customer.email_verified, customer.first_name, customer.last_name)
     if changed:
-        customer.save()
+        customer.save(update_fields=DETAILS)
     return changed

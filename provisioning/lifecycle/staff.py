@@ -15,6 +15,9 @@ from provisioning.lib import clock
 from provisioning.lifecycle.refresh import moment, service_refresh
 from provisioning.models import Operation, Pin, Service, Suspension
 
+LARGEST_LIMIT = 2**31 - 1
+"""What PostgreSQL's column takes, and more than any panel does."""
+
 
 @contextmanager
 def _locked(service: Service) -> Iterator[Service]:
@@ -91,7 +94,7 @@ def service_hold(*, service: Service, until: dt.datetime | None) -> None:
 
 def service_pin(*, service: Service, resource: Resource, value: int, note: str = "") -> None:
     """Fixes a limit by hand. Units as in `choices.Resource`; it wins over product and entitlements."""
-    if value < (-1 if resource is Resource.SWAP else 0):
+    if not (-1 if resource is Resource.SWAP else 0) <= value <= LARGEST_LIMIT:
         raise TransitionError(f"{value} is no valid value for {resource.label}.")
     with _locked(service) as row:
         Pin.objects.update_or_create(service=row, resource=resource, defaults={"value": value, "note": note})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.db import transaction
 
 from provisioning import audit
@@ -14,6 +16,9 @@ from provisioning.lib import clock
 from provisioning.lib.names import fold_email, panel_username, person_name
 from provisioning.models import Customer, Notification, Panel, PanelAccount, Product, Service
 from provisioning.notifications import staff_notify
+
+AGAIN_AFTER = dt.timedelta(hours=1)
+"""How long a refused change of an account is left alone. Staff are told of it once."""
 
 
 def wanted_mark(customer: Customer, panel: Panel) -> str:
@@ -146,7 +151,9 @@ def account_follow(*, service: Service, panel: Panel, driver: PanelDriver) -> No
     if row is None or (row.mark == want.mark and fold_email(row.email) == fold_email(want.email)):
         return
     key = f"account:{row.pk}:{want.mark}:{want.email}"[:160]
-    if Notification.objects.filter(key=key).exists():
+    # Not at each reconcile; but once staff have put it right, it has to be carried over some time.
+    refused_since = clock.now() - AGAIN_AFTER
+    if Notification.objects.filter(key=key, created_at__gt=refused_since).exists():
         return
     try:
         account = driver.account_update(row.panel_user_id, want)

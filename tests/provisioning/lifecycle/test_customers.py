@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from provisioning.lifecycle.customers import EventHeld
+from provisioning.billing.events import read_event
+from provisioning.lifecycle.customers import EventHeld, customer_update
 from provisioning.models import Customer, PanelAccount, Service
 from tests import factories
 from tests.provisioning.lifecycle.cast import Shop, ago
@@ -99,6 +100,16 @@ def test_the_billing_id_becomes_known(shop: Shop) -> None:
     customer = Customer.objects.get()
     assert (customer.pk, customer.billing_user_id, customer.mark) == (before.customer.pk, "41", "41")
     assert shop.service().generation == before.generation + 1
+
+
+def test_details_from_a_stale_copy_leave_the_id_alone(shop: Shop) -> None:
+    """Two events of one customer at once: one names the id while the other still holds the row without it."""
+    stale = shop.orders().customer
+    shop.says("subscription.updated", customer_id="41", customer_email="ada@example.com")
+    said = {"event": "subscription.updated", "subscription_id": "12345", "first_name": "Augusta"}
+    assert customer_update(customer=stale, fact=read_event(said))
+    customer = Customer.objects.get()
+    assert (customer.first_name, customer.billing_user_id, customer.mark) == ("Augusta", "41", "41")
 
 
 def test_an_old_event_that_names_the_id_is_no_old_news(shop: Shop) -> None:

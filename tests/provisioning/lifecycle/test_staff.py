@@ -130,6 +130,8 @@ def test_a_pin_is_kept_once_per_resource(shop: Shop) -> None:
         (Resource.SWAP, -2, False),
         (Resource.MEMORY, -1, False),
         (Resource.DISK, 0, True),
+        (Resource.DISK, 2**31 - 1, True),
+        (Resource.DISK, 2**31, False),
     ],
 )
 def test_a_pin_has_a_sane_value(shop: Shop, resource: Resource, value: int, allowed: bool) -> None:

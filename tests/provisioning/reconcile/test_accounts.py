@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from provisioning.choices import AccountState, Outcome
+from provisioning.lib import clock
 from provisioning.lib.crypto import last_four
+from provisioning.lifecycle.staff import service_retry
 from provisioning.models import AuditEntry, Notification, PanelAccount, Service
 from provisioning.sandbox.world import User, new_uuid
 from tests.bridge import Bridge
@@ -137,6 +139,20 @@ def test_an_address_that_cannot_follow_stops_no_limits(bridge: Bridge, trouble: 
     bridge.say("subscription.updated", product_id="fire-elemental", **changed)
     outlast(bridge)
     assert bridge.server().memory == 1024
+    assert Notification.objects.filter(key__startswith="account:").count() == 1
+
+
+def test_an_address_follows_once_staff_have_made_room_for_it(bridge: Bridge) -> None:
+    bridge.buy(customer_id="7")
+    other = user(bridge, "countess@example.com")
+    bridge.say("subscription.updated", customer_id="7", customer_email="countess@example.com")
+    outlast(bridge)
+    other.email = "linus@example.com"
+    clock.shift(3601)
+    service_retry(service=bridge.service())
+    outlast(bridge)
+    assert owner(bridge).email == "countess@example.com"
+    assert PanelAccount.objects.get().held_because == ""
     assert Notification.objects.filter(key__startswith="account:").count() == 1
 
 

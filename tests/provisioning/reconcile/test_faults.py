@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.conf import settings
 
 from provisioning.choices import LIVE_OUTCOMES, ObservedState, Outcome
 from provisioning.drivers.pterodactyl import client
-from provisioning.lib.http import HttpClient
+from provisioning.lib.http import Answer, HttpClient
 from provisioning.models import AuditEntry, Operation
 from provisioning.reconcile import transport
 from provisioning.sandbox.faults import Kind
@@ -127,6 +129,25 @@ def test_waiting_is_visible_and_uses_no_attempt_up(bridge: Bridge, kind: Kind, r
     assert bridge.service().converged
     told = AuditEntry.objects.filter(operation=operation, action=f"waiting.{reason}")
     assert [entry.message.split(":")[0] for entry in told] == [f"Waiting for panel “{operation.panel}”"]
+
+
+@pytest.mark.req("T83-01")
+def test_a_slow_panel_still_gets_its_server(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look takes nearly as long as it may: the create after it has to fit into the same job."""
+    real = transport.PanelTransport._call
+
+    def slow(self: transport.PanelTransport, verb: str, *args: Any) -> Answer:
+        if verb == "GET":
+            self.ends -= client.LONGEST_READ + 4
+        return real(self, verb, *args)
+
+    monkeypatch.setattr(transport.PanelTransport, "_call", slow)
+    bridge.say("subscription.created")
+    outlast(bridge)
+    assert len(bridge.servers()) == 1
+    bridge.say("subscription.updated", product_id="frost-knight")
+    outlast(bridge)
+    assert bridge.server().memory == 4096
 
 
 def test_a_panel_that_answers_too_late_has_still_made_one_server(
