@@ -6,8 +6,16 @@ every row that is due says so itself (`next_check_at`, `next_attempt_at`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+
 import structlog
 from django.db import DatabaseError, transaction
+from django.utils.module_loading import import_string
+from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 PROCESS_EVENT = "provisioning.inbox.tasks.process_event"
@@ -26,15 +34,50 @@ def _broker_errors() -> tuple[type[Exception], ...]:
     return (DatabaseError, OSError, RedisError)
 
 
+@lru_cache(maxsize=1)
+def _broker() -> Any:
+    # Left to itself, django-q2 opens a connection to Redis for each job.
+    return get_broker()
+
+
 def _send(path: str, ident: int) -> None:
     try:
         # The group carries the request id, so that one id joins webhook, job and panel call (T83-41).
-        async_task(path, ident, group=structlog.contextvars.get_contextvars().get("request_id"))
+        group = structlog.contextvars.get_contextvars().get("request_id")
+        async_task(path, ident, group=group, broker=_broker())
     except _broker_errors() as error:
         # What caused the job is committed; failing here would fail a request that has succeeded.
         log.warning("queue_unreachable", job=path, ident=ident, error=type(error).__name__)
 
 
+_ahead: ContextVar[list[int] | None] = ContextVar("ahead", default=None)
+"""Services that the present job goes on with after its own work; None where no job does that."""
+
+
+@contextmanager
+def going_on() -> Iterator[None]:
+    """A job that wakes one service reconciles it itself, right after the block: a paid order queues once.
+
+    Further services that it wakes are queued as always.
+    """
+    ahead: list[int] = []
+    token = _ahead.set(ahead)
+    try:
+        yield
+    finally:
+        _ahead.reset(token)
+    for ident in ahead:
+        import_string(RECONCILE_SERVICE)(ident)
+
+
+def _wake(path: str, ident: int) -> None:
+    ahead = _ahead.get()
+    if ahead is not None and not ahead and path == RECONCILE_SERVICE:
+        ahead.append(ident)
+    elif ahead != [ident] or path != RECONCILE_SERVICE:
+        _send(path, ident)
+
+
 def enqueue(path: str, ident: int) -> None:
     """Wakes a worker for this row once the present transaction is committed."""
-    transaction.on_commit(lambda: _send(path, ident))
+    transaction.on_commit(lambda: _wake(path, ident))

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from provisioning import audit
+from provisioning import audit, queue
 from provisioning.billing.events import BillingEvent, EventInvalid, event_type, read_event
 from provisioning.choices import ActorKind, EventStatus
 from provisioning.inbox.early import event_came_early
@@ -26,7 +26,12 @@ log = structlog.get_logger(__name__)
 
 
 def process_event(event_id: int) -> None:
-    """Works on one received event. A second job for the same event finds nothing to claim."""
+    """Works on one received event, then on its service. A second job for it finds nothing to claim."""
+    with queue.going_on():
+        _process(event_id)
+
+
+def _process(event_id: int) -> None:
     event = _claim(event_id)
     if event is None:
         return

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import structlog
-from django.db.models import Q
 from django.http import HttpRequest
 
 from provisioning.choices import SignatureScheme
@@ -17,6 +16,7 @@ from provisioning.lib.crypto import last_four
 from provisioning.lib.netlist import Network, in_networks, parse_networks
 from provisioning.models import WebhookEndpoint
 from provisioning.webhooks import signatures
+from provisioning.webhooks.doors import Door
 
 log = structlog.get_logger(__name__)
 
@@ -59,9 +59,9 @@ def address_allowed(endpoint: WebhookEndpoint, ip: str | None) -> bool:
     return in_networks(ip or "", networks)
 
 
-def prove(endpoint: WebhookEndpoint, *, headers: Mapping[str, str], body: bytes, tolerance: int) -> Proof:
+def prove(door: Door, *, headers: Mapping[str, str], body: bytes, tolerance: int) -> Proof:
     """Checks the raw bytes against each secret still valid; `tolerance` is in seconds. Raises NotProven."""
-    texts = _valid_secrets(endpoint)
+    endpoint, texts = door.endpoint, door.valid_secrets(clock.now())
     if endpoint.scheme == SignatureScheme.STANDARD:
         texts, keys = _decoded(endpoint, texts)
         verdict = signatures.verify_standard(
@@ -80,12 +80,6 @@ def prove(endpoint: WebhookEndpoint, *, headers: Mapping[str, str], body: bytes,
         sender_id=verdict.message_id,
         verified_by=f"{endpoint.scheme}, secret …{last_four(texts[verdict.secret_index])}",
     )
-
-
-def _valid_secrets(endpoint: WebhookEndpoint) -> list[str]:
-    """The secrets that have not ended, newest first."""
-    valid = endpoint.secrets.filter(Q(ends_at=None) | Q(ends_at__gt=clock.now())).order_by("-id")
-    return [secret.value for secret in valid]
 
 
 def _decoded(endpoint: WebhookEndpoint, texts: list[str]) -> tuple[list[str], list[bytes]]:

@@ -28,6 +28,7 @@ from provisioning.webhooks.authentication import (
     client_address,
     prove,
 )
+from provisioning.webhooks.doors import Door, door_at
 from provisioning.webhooks.serializers import PayloadSerializer, RefusalSerializer, StoredSerializer
 
 RETRY_SECONDS = 10
@@ -94,13 +95,14 @@ def receive(request: HttpRequest, address: uuid.UUID) -> HttpResponse:
     length = reading.declared_length(request, limit=settings.WEBHOOK_MAX_BYTES)
     body = reading.raw_body(request, length=length)
     ip = client_address(request)
-    endpoint = _endpoint(address, body=body, ip=ip)
+    door = _door(address, body=body, ip=ip)
+    endpoint = door.endpoint
     if not address_allowed(endpoint, ip):
         log.warning("webhook_address_refused", endpoint=endpoint.name, ip=ip)
         raise Answered(403, "address_refused", "Messages from your address are not taken here.")
     try:
         proof = prove(
-            endpoint,
+            door,
             headers=request.headers,
             body=body,
             tolerance=settings.WEBHOOK_TOLERANCE_SECONDS,
@@ -111,13 +113,13 @@ def receive(request: HttpRequest, address: uuid.UUID) -> HttpResponse:
     return answers.stored(_keep(endpoint, body=body, proof=proof, ip=ip))
 
 
-def _endpoint(address: uuid.UUID, *, body: bytes, ip: str | None) -> WebhookEndpoint:
-    endpoint = WebhookEndpoint.objects.filter(address=address, enabled=True).first()
-    if endpoint is None:
+def _door(address: uuid.UUID, *, body: bytes, ip: str | None) -> Door:
+    door = door_at(address)
+    if door is None:
         signatures.dummy_verify(body=body)
         log.info("webhook_refused", endpoint=str(address), ip=ip, reason="no_such_endpoint")
         raise answers.not_verified()
-    return endpoint
+    return door
 
 
 def _keep(endpoint: WebhookEndpoint, *, body: bytes, proof: Proof, ip: str | None) -> Stored:

@@ -17,7 +17,7 @@ from provisioning.inbox import store
 from provisioning.lib import clock as project_clock
 from provisioning.lib.crypto import DecryptError
 from provisioning.models import AuditEntry, EndpointSecret, Event, WebhookEndpoint
-from provisioning.webhooks import authentication, signatures
+from provisioning.webhooks import signatures, views
 from tests import factories
 from tests.provisioning.webhooks.sender import PAYLOAD, Reply, send, signed
 
@@ -235,7 +235,7 @@ def test_trouble_of_ours_asks_the_sender_to_repeat(
         raise error("no luck")
 
     endpoint = factories.endpoint()
-    module, name = (store, "_insert") if place == "_insert" else (authentication, "_valid_secrets")
+    module, name = (store, "_insert") if place == "_insert" else (views, "door_at")
     monkeypatch.setattr(module, name, fails)
     reply = send(endpoint, PAYLOAD, signed(PAYLOAD))
     assert (reply.status, reply.code, reply.headers["Retry-After"]) == (503, "unavailable", "10")

@@ -1,0 +1,73 @@
+"""The door to the queue: what a job goes on with itself, and one connection for all jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+
+from provisioning import queue
+
+pytestmark = pytest.mark.django_db
+Capture = Callable[..., AbstractContextManager[Any]]
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """What was queued, and what was done at once, in order."""
+    seen: list[tuple[str, int]] = []
+    monkeypatch.setattr(queue, "_send", lambda path, ident: seen.append((path, ident)))
+    monkeypatch.setattr(
+        "provisioning.reconcile.tasks.reconcile_service", lambda ident: seen.append(("at once", ident))
+    )
+    return seen
+
+
+def wake(capture: Capture, *wanted: tuple[str, int]) -> None:
+    """As a job's transaction does it, and commits."""
+    with capture(execute=True):
+        for path, ident in wanted:
+            queue.enqueue(path, ident)
+
+
+def test_a_job_goes_on_with_the_first_service_that_it_wakes(
+    done: list[tuple[str, int]], django_capture_on_commit_callbacks: Capture
+) -> None:
+    service, mail = (queue.RECONCILE_SERVICE, 7), (queue.SEND_NOTIFICATION, 3)
+    other = (queue.RECONCILE_SERVICE, 8)
+    with queue.going_on():
+        wake(django_capture_on_commit_callbacks, mail, service, other, service)
+        assert done == [mail, other]
+    assert done == [mail, other, ("at once", 7)]
+
+
+def test_outside_of_such_a_job_everything_is_queued(
+    done: list[tuple[str, int]], django_capture_on_commit_callbacks: Capture
+) -> None:
+    with queue.going_on():
+        pass
+    wake(django_capture_on_commit_callbacks, (queue.RECONCILE_SERVICE, 7))
+    assert done == [(queue.RECONCILE_SERVICE, 7)]
+
+
+def test_a_job_that_fails_goes_on_with_nothing(
+    done: list[tuple[str, int]], django_capture_on_commit_callbacks: Capture
+) -> None:
+    def job() -> None:
+        with queue.going_on():
+            wake(django_capture_on_commit_callbacks, (queue.RECONCILE_SERVICE, 7))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        job()
+    assert done == []
+
+
+def test_all_jobs_share_one_connection_to_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    brokers: list[Any] = []
+    monkeypatch.setattr(queue, "async_task", lambda *_, broker, **__: brokers.append(broker))
+    queue._send(queue.PROCESS_EVENT, 1)
+    queue._send(queue.PROCESS_EVENT, 2)
+    assert brokers[0] is brokers[1]
