@@ -56,7 +56,7 @@ TROUBLE: tuple[dict[str, Any], ...] = (
     {"kind": "lost", "method": "POST", "path": "^/api/application/servers$"},
     {"kind": "slow", "method": "POST", "path": "^/api/application/servers$", "seconds": 2.0},
     # Longer than the lease: another worker takes over while the first still reads "no such server".
-    {"kind": "drip", "method": "GET", "path": "^/api/application/servers/external/", "seconds": 0.07},
+    {"kind": "drip", "method": "GET", "path": "^/api/application/servers/external/", "seconds": 0.05},
 )
 HEALED = ("workers_start_anew", "workers_hang")
 """Words of the workers' log: the product itself mended its workers."""

@@ -19,8 +19,8 @@ from tools import mutants
 
 LIST = Path(__file__).with_name("sabotage.toml")
 MOST_LIFECYCLES, BATCH, KILLS = 300, 60, 15
-MOST_SECONDS = 150.0
-"""For each build; whoever is not caught by then is not caught."""
+MOST_SECONDS = 240.0
+"""For each build; no campaign begins later."""
 TROUBLED = 0.7
 """The sabotage shows where the panel misbehaves: so it does that to most lives."""
 
