@@ -206,9 +206,9 @@ class Grammar:
 
     def _reused(self) -> list[Talk]:
         """One id with two bodies, one after the other."""
-        first = bodies.make(self.chooser) + b" "
+        first = bodies.make(self.chooser)[: bodies.LIMIT - 1] + b" "
         ident, moment, signature = self._parts(first)
-        other = first + b"x"
+        other = first[:-1] + b"x"
         again = sign(self.targets.secret("standard"), ident, moment, other)
         kept = replace(
             self._message("reused", first, (ident, moment, signature)),
@@ -249,7 +249,7 @@ class Grammar:
         elif place == 2:
             parts[2] = self.chooser.choice(SIGNATURES)(parts[2])
         elif place == 3:
-            body += b"!"
+            body = body[:-1] + (b"?" if body.endswith(b"!") else b"!")
         elif place == 4:
             return [[self._without(body, parts)]]
         return [[self._message("forged", body, parts)]]
