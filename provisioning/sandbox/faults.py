@@ -7,13 +7,12 @@ matches is used; ``skip`` lets so many matching requests pass first, ``count`` N
 import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+from provisioning.sandbox.core import BaseWorld
 from provisioning.sandbox.http import Request, Response
-from provisioning.sandbox.pterodactyl.errors import UNEXPECTED, PanelError, denied, render, unauthenticated
-from provisioning.sandbox.world import State, World
 
 Kind = Literal[
     "down", "rate_limited", "error", "bad_gateway", "slow", "cut", "lost", "ghost", "stale", "redirect",
@@ -21,8 +20,8 @@ Kind = Literal[
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
 HUGE = 10 * 1024 * 1024
-ENVELOPE = {"object", "data", "attributes", "meta", "relationships"}
-Handle = Callable[[Request, State | None], Response]
+ENVELOPE = {"object", "data", "attributes", "meta", "relationships", "servers", "users"}
+Handle = Callable[[Request, Any], Response]
 
 
 @dataclass
@@ -47,13 +46,14 @@ class Fault:
 class Faults:
     """The faults of one sandbox, the requests that will take effect later, and the past for stale reads."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: BaseWorld, refusals: "Mapping[str, Refusal]") -> None:
         self.world = world
+        self._instead = {**INSTEAD, **refusals}
         self.active: list[Fault] = []
         self._lock = threading.Lock()
         self._last_id = 0
         self._ghosts: list[tuple[float, Request]] = []
-        self._past: list[tuple[float, State]] = []
+        self._past: list[tuple[float, Any]] = []
 
     def add(
         self,
@@ -125,8 +125,8 @@ class Faults:
 
     def apply(self, fault: Fault, request: Request, handle: Handle) -> Response:
         """The answer under a fault."""
-        if fault.kind in INSTEAD:
-            return INSTEAD[fault.kind](fault, request)
+        if fault.kind in self._instead:
+            return self._instead[fault.kind](fault, request)
         if fault.kind == "ghost":
             with self._lock:
                 self._ghosts.append((self.world.time() + fault.seconds, request))
@@ -137,7 +137,7 @@ class Faults:
             self._sleep(fault.seconds)
         return _spoilt(fault, handle(request, None))
 
-    def _then(self, seconds: float) -> State | None:
+    def _then(self, seconds: float) -> Any:
         """The world of so many seconds ago; the oldest copy where none is that old."""
         wanted = self.world.time() - seconds
         past = [state for at, state in self._past if at <= wanted]
@@ -181,21 +181,6 @@ def _twisted(value: object) -> object:
     return value if value in ("list", "server", "user") else 12.5
 
 
-def _throttled(fault: Fault, request: Request) -> Response:
-    headers = {
-        "Retry-After": str(int(fault.seconds)),
-        "X-RateLimit-Limit": "240",
-        "X-RateLimit-Remaining": "0",
-    }
-    return render(
-        PanelError(429, "ThrottleRequestsException", "Too Many Attempts.", headers=headers), request
-    )
-
-
-def _error(_: Fault, request: Request) -> Response:
-    return render(PanelError(500, "QueryException", UNEXPECTED), request)
-
-
 def _bad_gateway(*_: object) -> Response:
     return Response.of_html("<html><head><title>502 Bad Gateway</title></head></html>", status=502)
 
@@ -206,19 +191,11 @@ def _redirect(_: Fault, request: Request) -> Response:
     )
 
 
-def _error_in_ok(*_: object) -> Response:
-    errors = [{"code": "QueryException", "status": "500", "detail": UNEXPECTED}]
-    return Response.of_json({"errors": errors})
-
-
-INSTEAD: dict[str, Callable[[Fault, Request], Response]] = {
+Refusal = Callable[[Fault, Request], Response]
+INSTEAD: dict[str, Refusal] = {
     "down": lambda *_: Response(delivery="drop"),
-    "rate_limited": _throttled,
-    "error": _error,
     "bad_gateway": _bad_gateway,
     "redirect": _redirect,
-    "unauthorized": lambda _, request: render(unauthenticated(), request),
-    "forbidden": lambda _, request: render(denied(), request),
-    "error_in_ok": _error_in_ok,
     "huge": lambda *_: Response(body=b'{"object":"list","data":["' + b"x" * HUGE + b'"]}'),
 }
+"""Kinds that answer in the panel's place; how a panel words its own refusals, it says itself."""

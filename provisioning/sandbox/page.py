@@ -1,14 +1,13 @@
 """The page at ``/``: what the panel holds and what was asked of it, so that people can follow."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
-from provisioning.sandbox.world import Server, State
-
 if TYPE_CHECKING:
-    from provisioning.sandbox.server import PanelSandbox
+    from provisioning.sandbox.base import PanelServer
 
 REFRESH = 2
 LAST_CALLS = 40
@@ -46,8 +45,18 @@ def document(title: str, intro: str, body: str, *, live: bool) -> str:
     )
 
 
-def table(title: str, heads: Iterable[str], rows: Iterable[Iterable[str]], empty: str) -> str:
+@dataclass(frozen=True)
+class Table:
     """A titled table; cells are HTML already, ``empty`` is said where there is no row."""
+
+    title: str
+    heads: Iterable[str]
+    rows: Iterable[Iterable[str]]
+    empty: str
+
+
+def table(title: str, heads: Iterable[str], rows: Iterable[Iterable[str]], empty: str) -> str:
+    """A table as HTML."""
     lines = ["<tr>" + "".join(cells) + "</tr>" for cells in rows]
     if not lines:
         return f"<h2>{escape(title)}</h2><p>{escape(empty)}</p>"
@@ -70,53 +79,14 @@ def clock(at: float) -> str:
     return datetime.fromtimestamp(at, tz=UTC).strftime("%H:%M:%S")
 
 
-def panel_page(sandbox: "PanelSandbox", *, live: bool) -> str:
+def panel_page(sandbox: "PanelServer", *, live: bool) -> str:
     """Servers, users, armed faults and the last calls of a sandbox panel."""
-    state = sandbox.state
-    body = _servers(state) + _users(state) + _faults(sandbox) + _calls(sandbox)
-    intro = f"It stands in for Pterodactyl 1.11.7. {len(sandbox.calls)} calls so far. Times are UTC."
-    return document("Sandbox panel", intro, body, live=live)
+    held = "".join(table(t.title, t.heads, t.rows, t.empty) for t in sandbox.tables())
+    intro = f"It stands in for {sandbox.title}. {len(sandbox.calls)} calls so far. Times are UTC."
+    return document("Sandbox panel", intro, held + _faults(sandbox) + _calls(sandbox), live=live)
 
 
-def _servers(state: State) -> str:
-    heads = ("Id", "External id", "Name", "Status", "Memory", "Disk", "CPU", "Owner", "Node", "Port")
-    rows = [_server(state, server) for server in list(state.servers.values())]
-    return table("Servers", heads, rows, "No server yet.")
-
-
-def _server(state: State, server: Server) -> list[str]:
-    status = server.status or f"ready, {server.power}"
-    style = "wait" if status in ("installing", "suspended") else "bad" if "failed" in status else "good"
-    return [
-        cell(server.id),
-        cell(server.external_id),
-        cell(server.name),
-        cell(status, style),
-        cell(f"{server.memory} MiB"),
-        cell(f"{server.disk} MiB"),
-        cell(f"{server.cpu} %"),
-        cell(state.users[server.owner_id].email),
-        cell(state.nodes[server.node_id].name),
-        cell(state.allocations[server.allocation_id].port),
-    ]
-
-
-def _users(state: State) -> str:
-    heads = ("Id", "External id", "User name", "E-mail", "Name")
-    rows = [
-        [
-            cell(u.id),
-            cell(u.external_id),
-            cell(u.username),
-            cell(u.email),
-            cell(f"{u.first_name} {u.last_name}"),
-        ]
-        for u in list(state.users.values())
-    ]
-    return table("Users", heads, rows, "No user yet.")
-
-
-def _faults(sandbox: "PanelSandbox") -> str:
+def _faults(sandbox: "PanelServer") -> str:
     heads = ("Kind", "Method", "Path", "Left", "Seconds")
     rows = [
         [cell(f.kind, "bad"), cell(f.method or "any"), cell(f.path or "any", "path"),
@@ -126,7 +96,7 @@ def _faults(sandbox: "PanelSandbox") -> str:
     return table("Armed faults", heads, rows, "None.")
 
 
-def _calls(sandbox: "PanelSandbox") -> str:
+def _calls(sandbox: "PanelServer") -> str:
     last = list(sandbox.calls.entries)[-LAST_CALLS:]
     rows = [
         [cell(clock(c.at)), cell(c.method), cell(c.path, "path"),

@@ -3,6 +3,7 @@
 Eggs have the names, ids, order and variables of a stock panel 1.11.7; their texts are short ones of our own.
 """
 
+from provisioning.sandbox.core import random_text
 from provisioning.sandbox.world import (
     Allocation,
     ApiKey,
@@ -16,7 +17,6 @@ from provisioning.sandbox.world import (
     World,
     new_key,
     new_uuid,
-    random_text,
 )
 
 AUTHOR = "support@pterodactyl.io"

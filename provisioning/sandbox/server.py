@@ -1,24 +1,23 @@
-"""The sandbox panel as a whole: a world, its API, faults, control API and page behind one loopback port."""
+"""The sandbox Pterodactyl panel: its tables, keys, page and controls (see ``base.py`` for the rest)."""
 
-import threading
-import time
+from collections.abc import Mapping
+from typing import Any
 
-from provisioning.sandbox.calls import CallLog, CallRecord
-from provisioning.sandbox.control import Control
-from provisioning.sandbox.daemon import Behaviour, Mode
-from provisioning.sandbox.faults import Faults
-from provisioning.sandbox.http import HttpServer, Request, Response, Served
-from provisioning.sandbox.page import panel_page
+from provisioning.sandbox.base import PanelServer
+from provisioning.sandbox.daemon import Behaviour
+from provisioning.sandbox.page import Table, cell
 from provisioning.sandbox.pterodactyl.panel import Panel
 from provisioning.sandbox.seed import seed_fleet, seed_panel
-from provisioning.sandbox.world import Settings, State, World
+from provisioning.sandbox.world import Server, Settings, State, User, World
 
 
-class PanelSandbox(Served):
+class PanelSandbox(PanelServer):
     """A Pterodactyl panel to call: ``with PanelSandbox() as panel: requests.get(panel.url + ...)``.
 
     ``fleet`` False leaves out the location and the nodes. Keys are generated where none are given.
     """
+
+    title = "Pterodactyl 1.11.7"
 
     def __init__(
         self,
@@ -31,18 +30,16 @@ class PanelSandbox(Served):
     ) -> None:
         self.world = World(settings)
         self.panel = Panel(self.world)
-        self.faults = Faults(self.world)
-        self.control = Control(self)
+        super().__init__(self.world, self.panel, port)
         keys = seed_panel(self.world, application_key=application_key, client_key=client_key)
         self.application_key, self.client_key = keys
         if fleet:
             seed_fleet(self.world)
-        self.server = HttpServer(self.answer, port)
 
     @property
-    def calls(self) -> CallLog:
-        """The log of API calls."""
-        return self.world.calls
+    def keys(self) -> Mapping[str, str]:
+        """Both keys by what people call them."""
+        return {"Application": self.application_key, "Client": self.client_key}
 
     @property
     def state(self) -> State:
@@ -50,70 +47,13 @@ class PanelSandbox(Served):
         self.settle()
         return self.world.state
 
-    def answer(self, request: Request) -> Response:
-        """Page, control API or panel."""
-        if request.path == "/":
-            return Response.of_html(panel_page(self, live="live" in request.query))
-        if request.path.startswith("/_sandbox"):
-            return self.control.handle(request)
-        if not request.path.startswith("/api/"):  # a browser's favicon must neither count nor use up a fault
-            return Response.of_html("Not found.", status=404)
-        return self._answer_api(request)
-
-    def _answer_api(self, request: Request) -> Response:
-        """A call of the imitated API, under a fault where one is armed, and logged."""
-        self.faults.run_ghosts(self.panel.handle)
-        self.faults.remember()
-        fault = self.faults.take(request)
-        if fault is None:
-            response = self.panel.handle(request)
-        else:
-            response = self.faults.apply(fault, request, self.panel.handle)
-        self.faults.remember()
-        status = 0 if response.delivery == "drop" else response.status
-        pattern = self.panel.pattern(request)
-        note = fault.kind if fault else ""
-        self.calls.add(CallRecord(self.world.time(), request.method, request.path, pattern, status, note))
-        return response
-
-    def settle(self) -> None:
-        """Do what is due: dropped requests that take effect later, install callbacks."""
-        self.faults.run_ghosts(self.panel.handle)
-        with self.world.lock:
-            self.panel.daemons.run_due()
-
-    def advance(self, seconds: float) -> None:
-        """Let the panel's clock jump."""
-        self.world.advance(seconds)
-
-    def outage(self, seconds: float) -> None:
-        """Close the port in a moment, and open it again after so many seconds: connecting is refused."""
-        threading.Thread(target=self._pause, args=(seconds,), daemon=True).start()
-
-    def _pause(self, seconds: float) -> None:
-        # A moment for the answer to the command that asked for this.
-        time.sleep(0.1)
-        self.stop()
-        time.sleep(seconds)
-        self.start()
-
-    def daemon_set(
-        self,
-        mode: Mode,
-        *,
-        node_id: int | None = None,
-        seconds: float = 15.0,
-        status: int = 0,
-        error: str = "the daemon refuses this",
-        request_id: str = "",
-    ) -> None:
-        """How one node's daemon (None: every one's) behaves from now on."""
+    def daemon_behave(self, behaviour: Behaviour, node_id: Any) -> None:
+        """Give one node's daemon (None: every one's) this behaviour."""
         for node in self.world.state.nodes.values():
             if node_id in (None, node.id):
-                daemon = self.panel.daemons.of(node.id)
-                daemon.behaviour = Behaviour(mode, seconds, status, error, request_id)
+                self.panel.daemons.of(node.id).behaviour = behaviour
 
-    def install_finish(self, server_id: int, *, successful: bool = True, reinstall: bool = False) -> None:
+    def install_finish(self, server_id: Any, *, successful: bool = True, reinstall: bool = False) -> None:
         """Send the install callback of one server now. Raises KeyError for an unknown one."""
         with self.world.lock:
             server = self.world.state.servers[server_id]
@@ -126,3 +66,63 @@ class PanelSandbox(Served):
             backup = found[backup_uuid]
             backup.is_successful, backup.completed_at = successful, self.world.now()
             backup.bytes, backup.checksum = (size, "sha1:abc") if successful else (0, None)
+
+    def server_key(self, text: str) -> int:
+        """The id of a server. Raises ValueError for what is no number."""
+        return int(text)
+
+    def server_status(self, server_id: Any) -> str | None:
+        """The status that the panel shows for a server."""
+        return self.state.servers[server_id].status
+
+    def power_set(self, server_id: Any, power: str) -> None:
+        """What the daemon reports for a server from now on. Raises KeyError for an unknown one."""
+        self.state.servers[server_id].power = power
+
+    def shown(self) -> dict[str, object]:
+        """Servers, users and queued mails in short, for the control API."""
+        state = self.state
+        servers = [
+            {"id": s.id, "external_id": s.external_id, "name": s.name, "status": s.status,
+             "user": s.owner_id, "memory": s.memory, "disk": s.disk, "cpu": s.cpu, "node": s.node_id,
+             "power": s.power}
+            for s in state.servers.values()
+        ]  # fmt: skip
+        users = [{"id": u.id, "external_id": u.external_id, "email": u.email} for u in state.users.values()]
+        mails = [{"to": m.to, "subject": m.subject} for m in state.mails]
+        return {"servers": servers, "users": users, "mails": mails}
+
+    def tables(self) -> list[Table]:
+        """Servers and users for the page."""
+        state = self.state
+        return [
+            Table("Servers", SERVER_HEADS, [_server(state, s) for s in list(state.servers.values())],
+                  "No server yet."),
+            Table("Users", USER_HEADS, [_user(u) for u in list(state.users.values())], "No user yet."),
+        ]  # fmt: skip
+
+
+SERVER_HEADS = ("Id", "External id", "Name", "Status", "Memory", "Disk", "CPU", "Owner", "Node", "Port")
+USER_HEADS = ("Id", "External id", "User name", "E-mail", "Name")
+
+
+def _server(state: State, server: Server) -> list[str]:
+    status = server.status or f"ready, {server.power}"
+    style = "wait" if status in ("installing", "suspended") else "bad" if "failed" in status else "good"
+    return [
+        cell(server.id),
+        cell(server.external_id),
+        cell(server.name),
+        cell(status, style),
+        cell(f"{server.memory} MiB"),
+        cell(f"{server.disk} MiB"),
+        cell(f"{server.cpu} %"),
+        cell(state.users[server.owner_id].email),
+        cell(state.nodes[server.node_id].name),
+        cell(state.allocations[server.allocation_id].port),
+    ]
+
+
+def _user(user: User) -> list[str]:
+    named = f"{user.first_name} {user.last_name}"
+    return [cell(value) for value in (user.id, user.external_id, user.username, user.email, named)]

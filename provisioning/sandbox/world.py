@@ -1,20 +1,16 @@
-"""The state of the imitated panel: plain rows, ids, a clock, the log of calls.
+"""The state of the imitated Pterodactyl panel: plain rows and ids.
 
 Numbers as on the panel: MiB for memory, swap and disk, percent for CPU, 0 = unlimited.
 Times are aware datetimes in UTC, cut to whole seconds as the panel's database does.
 """
 
-import copy
-import random
-import secrets
-import threading
-import time
-import uuid as uuids
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
-from provisioning.sandbox.calls import CallLog
+from provisioning.sandbox.core import BaseWorld, random_text
+from provisioning.sandbox.core import InstallPolicy as InstallPolicy
+from provisioning.sandbox.core import new_uuid as new_uuid
 
 RESOURCES = (
     "servers", "nodes", "allocations", "users", "locations", "nests", "eggs",
@@ -262,14 +258,6 @@ class State:
 
 
 @dataclass
-class InstallPolicy:
-    """How installs end: after ``delay`` seconds with ``success`` or ``fail``, or ``never``."""
-
-    delay: float = 0.0
-    outcome: str = "success"
-
-
-@dataclass
 class Settings:
     """The switches of a sandbox. A rate limit is in calls a minute; None: neither limit nor headers."""
 
@@ -280,57 +268,22 @@ class Settings:
     installs: InstallPolicy = field(default_factory=InstallPolicy)
 
 
-class World:
+class World(BaseWorld):
     """State, clock, lock, settings and the call log of one panel."""
 
+    switches = ("unique_external_ids", "application_limit", "client_limit", "daemon_timeout")
+
     def __init__(self, settings: Settings | None = None) -> None:
-        self.state = State()
-        self.settings = settings or Settings()
-        self.calls = CallLog()
-        self.lock = threading.Lock()
-        self.random = random.Random()
-        self._offset = 0.0
-
-    def time(self) -> float:
-        """World time in seconds since the epoch: the host's clock plus what was skipped by advance()."""
-        return time.time() + self._offset
-
-    def now(self) -> datetime:
-        """World time as the panel stores it."""
-        return datetime.fromtimestamp(int(self.time()), tz=UTC)
-
-    def advance(self, seconds: float) -> None:
-        """Let world time jump forward, so that nobody has to wait for installs and rate windows."""
-        self._offset += seconds
+        super().__init__()
+        self.state: State = State()
+        self.settings: Settings = settings or Settings()
 
     def stamp(self, table: str) -> tuple[int, datetime, datetime]:
         """Id, created_at and updated_at of a new row, in the order of the row classes."""
         now = self.now()
         return self.state.next_id(table), now, now
 
-    def pause(self, seconds: float) -> None:
-        """Sleep without holding the lock, as a panel that waits for its daemon lets others in."""
-        self.lock.release()
-        try:
-            time.sleep(seconds)
-        finally:
-            self.lock.acquire()
-
-    def snapshot(self) -> State:
-        """A copy of every table."""
-        return copy.deepcopy(self.state)
-
-
-def new_uuid() -> str:
-    """A random uuid as text."""
-    return str(uuids.uuid4())
-
 
 def new_key(prefix: str) -> str:
     """A random API key: prefix and 11 characters as identifier, then 32 of secret (contract section 1.1)."""
     return prefix + random_text(KEY_LENGTH - len(prefix))
-
-
-def random_text(length: int) -> str:
-    """So many random hexadecimal digits."""
-    return secrets.token_hex(length)[:length]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_network
 from typing import Any
 
+from provisioning.sandbox.core import random_text
 from provisioning.sandbox.daemon import DaemonError
 from provisioning.sandbox.http import Response
 from provisioning.sandbox.pterodactyl.calling import Call, Endpoints, no_content, success
@@ -22,7 +23,7 @@ from provisioning.sandbox.pterodactyl.reading import readable
 from provisioning.sandbox.pterodactyl.relations import shown
 from provisioning.sandbox.pterodactyl.serializers import deployable_node, listed
 from provisioning.sandbox.pterodactyl.validation import Field, known, validate
-from provisioning.sandbox.world import Allocation, Node, new_uuid, random_text
+from provisioning.sandbox.world import Allocation, Node, new_uuid
 
 ENDPOINTS = Endpoints("application")
 NODE_FILTERS = partials("uuid name fqdn daemon_token_id")

@@ -24,6 +24,7 @@ from provisioning.sandbox.pterodactyl.access import (
 )
 from provisioning.sandbox.pterodactyl.calling import Call, Endpoint
 from provisioning.sandbox.pterodactyl.errors import PanelError, not_found, render
+from provisioning.sandbox.pterodactyl.refusals import REFUSALS
 from provisioning.sandbox.pterodactyl.throttle import Throttle
 from provisioning.sandbox.pterodactyl.validation import normalised
 from provisioning.sandbox.world import Row, Server, State, World
@@ -74,7 +75,12 @@ class Panel:
         self.world = world
         self.daemons = Daemons(world)
         self.throttle = Throttle(world)
+        self.refusals = REFUSALS
         self.router = Router(route for group in GROUPS for route in group.ENDPOINTS.routes)
+
+    def run_due(self) -> None:
+        """Let the install callbacks come that are due."""
+        self.daemons.run_due()
 
     def pattern(self, request: Request) -> str:
         """The route pattern of a request for the call log, or its path where there is none."""
