@@ -58,7 +58,7 @@ class ChangeAdmin(ReadOnlyAdmin):
     """The history of the set-up, field by field."""
 
     empty = "Every change of the set-up stands here, field by field."
-    list_display = ("object_repr", "kind", "verb", "actor", "age")
+    list_display = ("row_name", "kind", "verb", "actor", "age")
     list_filter = ("action",)
     search_fields = ("object_repr__startswith", "=actor__username")
     search_help_text = "The beginning of the row's name, or a user name"
@@ -67,10 +67,15 @@ class ChangeAdmin(ReadOnlyAdmin):
     fields = ("object_repr", "kind", "verb", "actor", "details", "age")
     readonly_fields = fields
 
+    @admin.display(description="Row")
+    def row_name(self, row: Any) -> str:
+        """The row's name at that time."""
+        return str(row.object_repr)
+
     @admin.display(description="What")
     def kind(self, row: Any) -> str:
         """The model."""
-        return str(row.content_type)
+        return str(row.content_type.name).capitalize()
 
     @admin.display(description="Action")
     def verb(self, row: Any) -> str:

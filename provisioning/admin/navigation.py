@@ -35,6 +35,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Records",
         (
             ("Audit", "history_edu", "auditentry"),
+            ("Changes", "edit_note", "logentry"),
             ("Mails", "mail", "notification"),
             ("Heartbeats", "monitor_heart", "heartbeat"),
             ("Installation", "home_storage", "installation"),
@@ -42,6 +43,9 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ),
 )
 
+
+OF_OTHERS: dict[str, tuple[str, str]] = {"logentry": ("auditlog", "provisioning.view_auditentry")}
+"""Models of libraries that stand in the sidebar: app and the right to look at them."""
 
 NAMES = {model: title for _, items in GROUPS for title, _, model in items} | {"user": "Staff"}
 """What each model is called wherever people read it: in the sidebar, above its list, on the way back."""
@@ -57,7 +61,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     dashboard = {"title": "Dashboard", "icon": "space_dashboard", "link": reverse("admin:index")}
     groups: list[dict[str, Any]] = [{"title": "", "items": [dashboard]}]
     for title, items in GROUPS:
-        shown = [_item(*item) for item in items if request.user.has_perm(f"provisioning.view_{item[2]}")]
+        shown = [_item(*item) for item in items if request.user.has_perm(_app_and_right(item[2])[1])]
         if shown:
             groups.append({"title": title, "separator": True, "items": shown})
     if request.user.has_perm("auth.view_user"):
@@ -67,7 +71,12 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _item(title: str, icon: str, model: str) -> dict[str, str]:
-    return {"title": title, "icon": icon, "link": reverse(f"admin:provisioning_{model}_changelist")}
+    app = _app_and_right(model)[0]
+    return {"title": title, "icon": icon, "link": reverse(f"admin:{app}_{model}_changelist")}
+
+
+def _app_and_right(model: str) -> tuple[str, str]:
+    return OF_OTHERS.get(model, ("provisioning", f"provisioning.view_{model}"))
 
 
 def favicon(request: HttpRequest) -> str:

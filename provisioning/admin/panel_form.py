@@ -55,7 +55,7 @@ class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Panel
         fields = FIELDS
-        labels = ALLOWANCES
+        labels = {**ALLOWANCES, "second_person": "A second person releases what is parked"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Says what of the stored key may be said."""

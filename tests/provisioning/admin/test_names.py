@@ -33,7 +33,7 @@ def heading(text: str) -> str:
 
 @pytest.mark.parametrize("model", NAMES)
 def test_a_list_is_called_what_the_sidebar_calls_it(model: str) -> None:
-    app = "auth" if model == "user" else "provisioning"
+    app = {"user": "auth", "logentry": "auditlog"}.get(model, "provisioning")
     text = page(reverse(f"admin:{app}_{model}_changelist"))
     assert heading(text) == NAMES[model]
     assert re.search(r"<title>\s*(.*?) \|", text, re.DOTALL)[1] == NAMES[model]  # type: ignore[index]
@@ -48,6 +48,30 @@ def test_a_row_named_like_a_list_keeps_its_name_too() -> None:
     parts = [{"title": "Provisioning"}, {"title": "notifications"}, {"title": "notifications"}]
     assert [part["title"] for part in way_back(parts)] == ["Mails", "notifications"]
     assert way_back(parts[:1]) == parts[:1]
+
+
+def test_history_leads_to_the_changes_of_that_row_alone() -> None:
+    factories.panel(name="fra-2")
+    panel = factories.panel(name="fra-1")
+    panel.name = "fra-one"
+    panel.save()
+    history = reverse("admin:provisioning_panel_history", args=[panel.pk])
+    client = signed_in(superuser=True)
+    text = unescape(client.get(history, follow=True).content.decode())
+    assert heading(text) == "Changes"
+    assert text.count("fra-one") >= 1
+    assert "fra-1" in text
+    assert "fra-2" not in text
+    assert client.get(reverse("admin:provisioning_panel_history", args=[999])).status_code == 404
+    assert signed_in("view_product").get(history).status_code == 403
+    assert signed_in("view_panel").get(history, follow=True).status_code == 403
+    assert signed_in("view_panel", "view_auditentry").get(history, follow=True).status_code == 200
+
+
+def test_changes_stand_in_the_sidebar_of_those_who_may_read_the_audit() -> None:
+    changes = reverse("admin:auditlog_logentry_changelist")
+    assert changes in signed_in("view_service", "view_auditentry").get("/admin/").content.decode()
+    assert changes not in signed_in("view_service").get("/admin/").content.decode()
 
 
 def test_every_list_says_what_will_stand_in_it() -> None:
