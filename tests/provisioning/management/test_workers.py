@@ -8,12 +8,14 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django_q import cluster
 from django_q.signals import post_execute, pre_execute
 
 from provisioning.management import workers
@@ -34,24 +36,29 @@ def echo(source: Queue, target: Queue) -> None:
         target.put(item)
 
 
+def reader(source: Queue, target: Queue) -> BaseProcess:
+    process = FORK.Process(target=echo, args=(source, target), daemon=True)
+    process.start()
+    return process
+
+
 @pytest.mark.req("T83-10")
 def test_who_is_killed_while_waiting_takes_no_lock_along() -> None:
     source, target = Queue(), Queue()
-    waiting = [FORK.Process(target=echo, args=(source, target), daemon=True) for _ in range(3)]
-    for process in waiting:
-        process.start()
+    waiting = [reader(source, target) for _ in range(3)]
     source.put(1)
     assert target.get() == 1
     time.sleep(0.1)  # who was too late to read it waits again
-    for process in waiting[:2]:
-        os.kill(process.pid or 0, signal.SIGKILL)
+    for process in waiting:
+        process.kill()
         process.join()
+    last = reader(source, target)
     source.put(2)
     assert soon(lambda: target.waiting)
     assert target.get() == 2
     source.put("STOP")
-    waiting[2].join(5)
-    assert waiting[2].exitcode == 0
+    last.join(5)
+    assert last.exitcode == 0
     assert (source.waiting, target.waiting) == (0, 0)
 
 
@@ -125,6 +132,14 @@ def test_it_gives_up_when_nobody_can_go_on(
     else:
         sentinel._look(1000 + seconds)
     assert {process.killed for process in everybody} == {hangs}
+
+
+def test_it_looks_at_each_turn_of_its_guard(monkeypatch: pytest.MonkeyPatch, sentinel: Any) -> None:
+    looks: list[float] = []
+    monkeypatch.setattr(Sentinel, "_look", lambda self, now: looks.append(now))
+    monkeypatch.setattr(cluster.Sentinel, "status", lambda self: "Idle")
+    assert sentinel.status() == "Idle"
+    assert looks == [sentinel.signs.turned.value]
 
 
 @pytest.mark.parametrize(("queue", "sign"), [("task_queue", "begun"), ("result_queue", "saved")])
