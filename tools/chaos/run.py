@@ -31,7 +31,7 @@ UNKNOWN_WAIT = 5
 """Seconds of the wall; longer than the panel takes for a create, as in real use."""
 SWEEP_SECONDS = "20"
 """What is due is woken again each 2 seconds of the wall: oftener would only fill the queue with copies."""
-SIDE_BY_SIDE = 10
+SIDE_BY_SIDE = 16
 WORKERS = "3"
 GAP = (0.1, 1.2)
 """Seconds between two kills, where enough lives have begun."""
@@ -209,7 +209,7 @@ class Run:
 
     def _await(self, key: str) -> None:
         """The next life begins when this one is as it was sold, or has kept others waiting long enough."""
-        patience = time.monotonic() + 15
+        patience = time.monotonic() + 8
         while time.monotonic() < patience and not self._over():
             mine = [row for row in self.progress.kept if row["subscription_id"] == key]
             servers = [row for row in self.progress.shown if row["external_id"] == self._prefix + key]
