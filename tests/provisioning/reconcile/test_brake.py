@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
+from django.db import connection
 
 from provisioning.choices import Outcome
 from provisioning.exceptions import TransitionError
 from provisioning.lib import clock
-from provisioning.models import CreateGrant, DeleteGrant, Notification, Operation, Panel
-from provisioning.reconcile.brake import BRAKE_WAIT, CREATES, brake_release, brake_status, parked
+from provisioning.models import CreateGrant, DeleteGrant, Notification, Operation, Panel, Service
+from provisioning.reconcile.brake import (
+    BRAKE_WAIT,
+    CREATES,
+    brake_release,
+    brake_status,
+    parked,
+    room_take,
+)
 from provisioning.selectors import operations_needing_staff
 from tests import factories
 from tests.bridge import Bridge
@@ -99,3 +109,25 @@ def test_room_comes_back_with_time(bridge: Bridge) -> None:
     assert not brake_status(bridge.row, CREATES).room
     clock.shift(3601)
     assert brake_status(bridge.row, CREATES).room
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="threads share no in-memory database")
+def test_of_eight_at_the_same_moment_one_gets_the_last_place() -> None:
+    panel = factories.panel(creates_hour_floor=1, creates_hour_percent=0)
+    product = factories.product(panel=panel)
+    services = [factories.service(product=product) for _ in range(8)]
+    got, ready = [], threading.Barrier(8)
+
+    def run(service: Service) -> None:
+        ready.wait()
+        got.append(room_take(service, panel, CREATES)[0])
+        connection.close()
+
+    threads = [threading.Thread(target=run, args=(service,)) for service in services]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == [False] * 7 + [True]
+    assert CreateGrant.objects.count() == 1
