@@ -10,6 +10,7 @@ import pytest
 
 from tests.flows.conftest import StackMaker
 from tests.flows.stack import Stack
+from tools.chaos import victims
 
 pytestmark = pytest.mark.processes
 SCALE = 10
@@ -48,6 +49,21 @@ def test_whoever_is_killed_while_waiting_takes_no_lock_along(start: StackMaker, 
     stack.order(ORDERS[:5])
     stack.until_served(ORDERS[:5], patience=20)
     assert not stack.clusters[0].ended
+
+
+@pytest.mark.slow
+@pytest.mark.req("T83-10")
+def test_a_sentinel_that_is_killed_takes_its_own_along_and_is_started_anew(start: StackMaker) -> None:
+    stack = start(scale=SCALE)
+    cluster = stack.clusters[0]
+    stack.until("the workers", lambda: len(cluster.workers("idle")) == 2)
+    before = {process.pid: process.role(cluster.pid) for process in victims.members(cluster.pid)}
+    os.kill(next(pid for pid, role in before.items() if role == "sentinel"), signal.SIGKILL)
+    stack.until("fresh workers", lambda: len(set(cluster.workers("idle")) - set(before)) == 2, patience=10)
+    after = {process.pid for process in victims.members(cluster.pid)}
+    assert after & set(before) == {cluster.pid}
+    stack.order(ORDERS[:2])
+    stack.until_served(ORDERS[:2], patience=20)
 
 
 @pytest.mark.slow
