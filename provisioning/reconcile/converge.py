@@ -108,6 +108,9 @@ class Converge:
         settled = (ObservedState.ACTIVE, ObservedState.SUSPENDED)
         if "server_id" not in self.service.observed or self.service.observed_state not in settled:
             return None
+        if self.service.observed.get("panel_url") != self.panel.url:
+            # Another address may be another panel, on which that number is somebody else's server (B14).
+            return None
         return Observed.from_json(self.service.observed)
 
     def fresh_look(self) -> Look:
@@ -263,7 +266,7 @@ class Converge:
 
     def observed(self, seen: Observed) -> None:
         """Stores a full look: what the panel shows, and when."""
-        data = seen.as_json()
+        data = seen.as_json() | {"panel_url": self.panel.url}
         if "sign_in" in self.service.observed:
             data["sign_in"] = self.service.observed["sign_in"]
         self.remember_columns(

@@ -11,13 +11,14 @@ from provisioning.choices import DesiredState, OperationKind, Outcome
 from provisioning.drivers.types import Observed
 from provisioning.exceptions import TransitionError
 from provisioning.lib import clock
-from provisioning.lifecycle.staff import service_undo
+from provisioning.lifecycle.staff import service_retry, service_undo
 from provisioning.models import (
     AuditEntry,
     DeleteGrant,
     Event,
     Notification,
     Operation,
+    Panel,
     PanelAccount,
     Service,
 )
@@ -25,6 +26,7 @@ from provisioning.reconcile import guard
 from provisioning.reconcile.brake import BRAKE_WAIT, brake_release, brake_status, parked
 from provisioning.reconcile.schedules import sweep_all
 from provisioning.sandbox.seed import seed_servers
+from provisioning.sandbox.server import PanelSandbox
 from tests import factories
 from tests.bridge import Bridge
 from tests.provisioning.reconcile.trouble import freezing, outlast, pass_time
@@ -163,6 +165,24 @@ def test_a_delete_that_failed_uses_its_grant_again(bridge: Bridge) -> None:
     assert bridge.servers() == []
     assert bridge.panel.calls.count("DELETE") == 3
     assert DeleteGrant.objects.count() == 1
+
+
+def test_a_panel_row_that_leads_to_another_panel_touches_no_stranger(bridge: Bridge) -> None:
+    """Staff typed a wrong address: there, the same number is somebody else's server."""
+    bridge.buy()
+    with PanelSandbox() as other:
+        seed_servers(other.world, 3, owner_id=1, mark="theirs-{}")
+        other.world.state.servers[bridge.server().id] = other.world.state.servers.pop(3)
+        other.world.state.servers[bridge.server().id].id = bridge.server().id
+        Panel.objects.update(url=other.url, api_key=other.application_key)
+        bridge.say("subscription.updated", status="suspended")
+        outlast(bridge)
+        assert other.calls.count("POST") == 0
+    assert bridge.operation().outcome == Outcome.NEEDS_STAFF
+    Panel.objects.update(url=bridge.panel.url, api_key=bridge.panel.application_key)
+    service_retry(service=bridge.service())
+    outlast(bridge)
+    assert bridge.server().status == "suspended"
 
 
 # --- the mass brake -------------------------------------------------------------------------------------
