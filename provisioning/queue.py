@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils.module_loading import import_string
 from django_q.brokers import get_broker
@@ -22,6 +23,8 @@ PROCESS_EVENT = "provisioning.inbox.tasks.process_event"
 CHECK_DRIFT = "provisioning.reconcile.tasks.check_drift"
 RECONCILE_SERVICE = "provisioning.reconcile.tasks.reconcile_service"
 SEND_NOTIFICATION = "provisioning.notifications.tasks.send_notification"
+WAITING_PER_WORKER = 20
+"""Wake-ups of the sweep that may wait for each worker of a host: about a second's work."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +51,20 @@ def _send(path: str, ident: int) -> None:
     except _broker_errors() as error:
         # What caused the job is committed; failing here would fail a request that has succeeded.
         log.warning("queue_unreachable", job=path, ident=ident, error=type(error).__name__)
+
+
+def room() -> int:
+    """How many more wake-ups the sweep may send now; none while the broker is away.
+
+    What waits longer than until the next sweep is woken once more. Without a bound a queue that has fallen
+    behind would fill with copies, and the workers would read copies instead of catching up.
+    """
+    try:
+        waiting = int(_broker().queue_size())
+    except _broker_errors() as error:
+        log.warning("queue_unreachable", error=type(error).__name__)
+        return 0
+    return max(0, WAITING_PER_WORKER * int(settings.Q_CLUSTER["workers"]) - waiting)
 
 
 _ahead: ContextVar[list[int] | None] = ContextVar("ahead", default=None)

@@ -23,7 +23,6 @@ from provisioning.reconcile.drift_staff import drift_mail, drift_pass_ensure
 from provisioning.reconcile.gate import probes_due
 from provisioning.reconcile.heartbeats import beat
 
-BATCH = 500
 KEEP_CALLS = dt.timedelta(days=90)
 KEEP_DRIFT = dt.timedelta(days=90)
 KEEP_RESULTS = dt.timedelta(days=2)
@@ -34,21 +33,23 @@ SCHEDULES = (
 
 
 def sweep_due() -> int:
-    """Wakes a worker for every service, event and drift pass that is due. Returns how many."""
-    services = Service.objects.all()
+    """Wakes a worker for every event, service and drift pass that is due. Returns how many.
+
+    What the queue has no room for stays due; the longest due goes first. Events come before services: what
+    they say decides what there is to do.
+    """
     events = Event.objects.filter(status=EventStatus.RECEIVED)
     Service.objects.filter(pk__in=probes_due()).update(next_check_at=clock.now())
-    return (
-        _wake(services, "next_check_at", queue.RECONCILE_SERVICE)
-        + _wake(events, "next_attempt_at", queue.PROCESS_EVENT)
-        + _wake(DriftPass.objects.all(), "next_check_at", queue.CHECK_DRIFT)
-    )
+    room = queue.room()
+    woken = _wake(events, "next_attempt_at", queue.PROCESS_EVENT, room)
+    woken += _wake(Service.objects.all(), "next_check_at", queue.RECONCILE_SERVICE, room - woken)
+    return woken + _wake(DriftPass.objects.all(), "next_check_at", queue.CHECK_DRIFT, room - woken)
 
 
-def _wake(rows: QuerySet[Any], column: str, job: str) -> int:
+def _wake(rows: QuerySet[Any], column: str, job: str, room: int) -> int:
     now = clock.now()
     later = now + dt.timedelta(seconds=settings.SWEEP_SECONDS)
-    due = rows.filter(**{f"{column}__lte": now}).order_by(column).values_list("pk", column)[:BATCH]
+    due = rows.filter(**{f"{column}__lte": now}).order_by(column).values_list("pk", column)[:room]
     woken = 0
     for pk, at in list(due):
         # Two sweeps at once: the one whose UPDATE finds the old date wakes the worker.

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from provisioning import queue
 
@@ -71,3 +72,24 @@ def test_all_jobs_share_one_connection_to_the_queue(monkeypatch: pytest.MonkeyPa
     queue._send(queue.PROCESS_EVENT, 1)
     queue._send(queue.PROCESS_EVENT, 2)
     assert brokers[0] is brokers[1]
+
+
+class Broker:
+    """A broker with so many waiting jobs, or one that is away."""
+
+    def __init__(self, waiting: int | OSError) -> None:
+        self.waiting = waiting
+
+    def queue_size(self) -> int:
+        if isinstance(self.waiting, OSError):
+            raise self.waiting
+        return self.waiting
+
+
+@pytest.mark.parametrize(("waiting", "room"), [(0, 60), (59, 1), (60, 0), (5000, 0), (OSError("away"), 0)])
+def test_the_sweep_is_told_how_much_room_there_is(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, waiting: int | OSError, room: int
+) -> None:
+    settings.Q_CLUSTER = {"workers": 3}
+    monkeypatch.setattr(queue, "_broker", lambda: Broker(waiting))
+    assert queue.room() == room

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from django.conf import settings
 from django_q.models import Failure, Schedule, Success
@@ -59,6 +61,26 @@ def test_each_row_is_woken_once_a_sweep(bridge: Bridge) -> None:
     assert [path for path, _ in bridge.jobs.sent] == [queue.PROCESS_EVENT]
     clock.shift(settings.SWEEP_SECONDS + 1)
     assert sweep_due() == 1
+
+
+def test_a_queue_that_has_fallen_behind_gets_no_copies(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = clock.now()
+    due = [factories.service(next_check_at=moment - dt.timedelta(seconds=age)) for age in (1, 3, 2)]
+    rooms = iter([2, 0, 100])
+    monkeypatch.setattr(queue, "room", lambda: next(rooms))
+    woken: list[int] = []
+    monkeypatch.setattr(queue, "enqueue", lambda _, ident: woken.append(ident))
+    assert [sweep_due(), sweep_due(), sweep_due()] == [2, 0, 1]
+    assert woken == [due[1].pk, due[2].pk, due[0].pk]
+
+
+def test_events_are_woken_before_services(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    factories.service(next_check_at=clock.now())
+    bridge.store("subscription.created")
+    bridge.jobs.clear()
+    monkeypatch.setattr(queue, "room", lambda: 1)
+    assert sweep_due() == 1
+    assert [path for path, _ in bridge.jobs.sent] == [queue.PROCESS_EVENT]
 
 
 def test_two_sweeps_at_once_wake_a_row_once(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
