@@ -88,6 +88,24 @@ class Sentinel(cluster.Sentinel):  # type: ignore[misc]
     since_begun: float = 0.0
     since_saved: float = 0.0
 
+    def start(self) -> None:
+        """Guards until the end, deaf to SIGTERM as all below it are: only the main process decides.
+
+        A process manager may tell every process of the service to end. Who dies of that in the middle of its
+        job, or while another waits for its sign, keeps the main process from ending for ever.
+        """
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            super().start()
+        finally:
+            self._kill_all()
+
+    def spawn_process(self, target: Any, *args: Any) -> Any:
+        """Starts a worker or a helper; a worker that hangs in its job can be killed only."""
+        process = super().spawn_process(target, *args)
+        process.terminate = process.kill
+        return process
+
     def status(self) -> str:
         """Asked for at each turn of the guard. Ends the whole cluster if nobody can go on."""
         now = time.monotonic()
@@ -111,9 +129,13 @@ class Sentinel(cluster.Sentinel):  # type: ignore[misc]
 
     def _give_up(self, words: str) -> None:
         log.error("workers_hang", detail=words)
+        self._kill_all()
+        os._exit(GAVE_UP)
+
+    def _kill_all(self) -> None:
+        """Nobody of those below is left: at a clean end they have ended by themselves."""
         for process in filter(None, (*self.pool, self.monitor, self.pusher)):
             process.kill()
-        os._exit(GAVE_UP)
 
 
 class Cluster(cluster.Cluster):  # type: ignore[misc]

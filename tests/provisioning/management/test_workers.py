@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from types import SimpleNamespace
@@ -151,6 +152,35 @@ def test_whatever_goes_on_is_patiently_watched(sentinel: Any, queue: str, sign: 
     sentinel._look(1200)
     getattr(sentinel, queue).waiting = 1
     sentinel._look(1201)
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_below_the_main_process_nobody_hears_sigterm_and_nobody_is_left(
+    monkeypatch: pytest.MonkeyPatch, sentinel: Any, breaks: bool
+) -> None:
+    heard: list[Any] = []
+
+    def guard(self: Any) -> None:
+        heard.append(signal.getsignal(signal.SIGTERM))
+        if breaks:
+            raise OSError
+
+    monkeypatch.setattr(cluster.Sentinel, "start", guard)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(OSError) if breaks else nullcontext():
+            sentinel.start()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIG_IGN]
+    assert all(process.killed for process in (*sentinel.pool, sentinel.monitor, sentinel.pusher))
+
+
+def test_a_worker_that_hangs_can_still_be_ended(monkeypatch: pytest.MonkeyPatch, sentinel: Any) -> None:
+    monkeypatch.setattr(cluster.Sentinel, "spawn_process", lambda self, *args: Worker())
+    process = sentinel.spawn_process(None)
+    process.terminate()
+    assert process.killed
 
 
 def test_workers_and_monitor_leave_signs() -> None:
