@@ -8,12 +8,13 @@ ONCE ?=
 PYTEST_ARGS ?=
 XDIST ?= -n 2
 KILLS ?= 50
+EVENTS ?= 10000
 SEED ?= 1
 STACK ?= sqlite
 KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test lint format types imports browser services services-stop mutants requirements keys chaos chaos-teeth
+.PHONY: help setup demo run test lint format types imports browser services services-stop mutants requirements keys chaos chaos-teeth hostile crash-intake
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -58,6 +59,12 @@ chaos: $(VENV)/.installed ## Kill processes at random and compare billing with t
 
 chaos-teeth: $(VENV)/.installed ## See that the harness catches three sabotaged builds
 	@$(BIN)/python -m tools.chaos.teeth
+
+hostile: $(VENV)/.installed ## Fuzz the real web server with hostile requests: EVENTS, SEED, STACK
+	@$(BIN)/python -m tools.hostile --events=$(EVENTS) --seed=$(SEED) --stack=$(STACK)
+
+crash-intake: $(VENV)/.installed ## Kill the web server under load; no acknowledged event may be lost: KILLS, SEED, STACK
+	@$(BIN)/python -m tools.hostile.crash --kills=$(KILLS) --seed=$(SEED) --stack=$(STACK)
 
 requirements: test ## Write docs/requirements.md: which test proves what
 	@$(BIN)/python -m tools.requirements var/requirements*.json
