@@ -12,9 +12,11 @@ EVENTS ?= 10000
 SEED ?= 1
 STACK ?= sqlite
 KEEP ?=
+ONLY ?=
+QUICK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test lint format types imports browser services services-stop mutants requirements keys chaos chaos-teeth hostile crash-intake
+.PHONY: help setup demo run test lint format types imports browser services services-stop mutants requirements keys chaos chaos-teeth hostile crash-intake bench
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -65,6 +67,9 @@ hostile: $(VENV)/.installed ## Fuzz the real web server with hostile requests: E
 
 crash-intake: $(VENV)/.installed ## Kill the web server under load; no acknowledged event may be lost: KILLS, SEED, STACK
 	@$(BIN)/python -m tools.hostile.crash --kills=$(KILLS) --seed=$(SEED) --stack=$(STACK)
+
+bench: $(VENV)/.installed ## Measure speed and panel calls: ONLY=intake,calls for parts, QUICK=1 without 100,000 services
+	@$(BIN)/python -m tools.bench $(if $(ONLY),--only=$(ONLY)) $(if $(QUICK),--quick)
 
 requirements: test ## Write docs/requirements.md: which test proves what
 	@$(BIN)/python -m tools.requirements var/requirements*.json
