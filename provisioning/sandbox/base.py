@@ -55,10 +55,14 @@ class PanelServer(Served):
 
     title: str
     """What it stands in for, with its version."""
+    world: BaseWorld
+    panel: Imitation
+    application_key: str
+    client_key: str
 
     def __init__(self, world: BaseWorld, panel: Imitation, port: int) -> None:
-        self._world = world
-        self._panel = panel
+        self.world = world
+        self.panel = panel
         self.faults = Faults(world, panel.refusals)
         self.control = Control(self)
         self.server = HttpServer(self.answer, port)
@@ -66,22 +70,22 @@ class PanelServer(Served):
     @property
     def calls(self) -> CallLog:
         """The log of API calls."""
-        return self._world.calls
+        return self.world.calls
 
     @property
     def settings(self) -> Any:
         """The switches."""
-        return self._world.settings
+        return self.world.settings
 
     @property
     def switches(self) -> tuple[str, ...]:
         """Which settings the control API may change."""
-        return self._world.switches
+        return self.world.switches
 
     @property
     def throttle(self) -> Throttled:
         """The panel's rate limiter."""
-        return self._panel.throttle
+        return self.panel.throttle
 
     @property
     @abstractmethod
@@ -104,30 +108,30 @@ class PanelServer(Served):
 
     def _answer_api(self, request: Request) -> Response:
         """A call of the imitated API, under a fault where one is armed, and logged."""
-        self.faults.run_ghosts(self._panel.handle)
+        self.faults.run_ghosts(self.panel.handle)
         self.faults.remember()
         fault = self.faults.take(request)
         if fault is None:
-            response = self._panel.handle(request)
+            response = self.panel.handle(request)
         else:
-            response = self.faults.apply(fault, request, self._panel.handle)
+            response = self.faults.apply(fault, request, self.panel.handle)
         self.faults.remember()
         status = 0 if response.delivery == "drop" else response.status
-        pattern = self._panel.pattern(request)
+        pattern = self.panel.pattern(request)
         note = fault.kind if fault else ""
-        self.calls.add(CallRecord(self._world.time(), request.method, request.path, pattern, status, note))
+        self.calls.add(CallRecord(self.world.time(), request.method, request.path, pattern, status, note))
         return response
 
     def settle(self) -> None:
         """Do what is due: dropped requests that take effect later, install callbacks."""
-        self.faults.run_ghosts(self._panel.handle)
-        with self._world.lock:
-            self._panel.run_due()
+        self.faults.run_ghosts(self.panel.handle)
+        with self.world.lock:
+            self.panel.run_due()
 
     def advance(self, seconds: float) -> float:
         """Let the panel's clock jump; returns its new time in seconds since the epoch."""
-        self._world.advance(seconds)
-        return self._world.time()
+        self.world.advance(seconds)
+        return self.world.time()
 
     def outage(self, seconds: float) -> None:
         """Close the port in a moment, and open it again after so many seconds: connecting is refused."""

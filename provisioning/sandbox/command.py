@@ -7,11 +7,9 @@ import sys
 import threading
 from collections.abc import Callable
 
+from provisioning.sandbox.base import PanelServer
 from provisioning.sandbox.billing import BillingSandbox
-from provisioning.sandbox.server import PanelSandbox
-from provisioning.sandbox.world import InstallPolicy, Settings
-
-APPLICATION_LIMIT, CLIENT_LIMIT = 240, 720
+from provisioning.sandbox.panels import PANELS
 
 
 class PortTakenError(Exception):
@@ -20,32 +18,24 @@ class PortTakenError(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options; a port of 0 takes any free one."""
+    parser.add_argument(
+        "--panel", choices=tuple(PANELS), default="pterodactyl", help="which panel to imitate"
+    )
     parser.add_argument("--panel-port", type=int, default=8901, help="port of the panel (default 8901)")
     parser.add_argument("--billing-port", type=int, default=8902, help="port of billing (default 8902)")
-    for name, prefix in (("application", "ptla_"), ("client", "ptlc_")):
+    for name, prefixes in (("application", "ptla_ or c7sp_"), ("client", "ptlc_")):
         variable = f"SANDBOX_{name.upper()}_KEY"
-        text = f"a {prefix} key of 48 characters (default: ${variable}, else one is made)"
+        text = f"a {prefixes} key of 48 characters (default: ${variable}, else one is made)"
         parser.add_argument(f"--{name}-key", default=os.environ.get(variable, ""), help=text)
     parser.add_argument("--install-seconds", type=float, default=2.0, help="how long an installation takes")
     parser.add_argument(
-        "--rate-limit", type=int, default=APPLICATION_LIMIT, help="calls a minute (default 240; 0: no limit)"
+        "--rate-limit", type=int, help="calls in a rate window (default: the panel's own; 0: no limit)"
     )
 
 
-def sandboxes(options: argparse.Namespace) -> tuple[PanelSandbox, BillingSandbox]:
+def sandboxes(options: argparse.Namespace) -> tuple[PanelServer, BillingSandbox]:
     """The two stand-ins that the options describe, not started yet."""
-    settings = Settings(
-        application_limit=options.rate_limit or None,
-        client_limit=CLIENT_LIMIT if options.rate_limit else None,
-        installs=InstallPolicy(delay=options.install_seconds),
-    )
-    panel = PanelSandbox(
-        port=options.panel_port,
-        settings=settings,
-        application_key=options.application_key,
-        client_key=options.client_key,
-    )
-    return panel, BillingSandbox(port=options.billing_port)
+    return PANELS[options.panel](options), BillingSandbox(port=options.billing_port)
 
 
 def serve(options: argparse.Namespace, write: Callable[[str], object], ended: threading.Event) -> None:
@@ -58,17 +48,16 @@ def serve(options: argparse.Namespace, write: Callable[[str], object], ended: th
         _start(panel, options.panel_port)
         _start(billing, options.billing_port)
         write(f"Sandbox panel at {panel.url}, sandbox billing at {billing.url}. Ctrl-C ends both.")
-        if not options.application_key:
-            write(f"Application key: {panel.application_key}")
-        if not options.client_key:
-            write(f"Client key: {panel.client_key}")
+        for name, key in panel.keys.items():
+            if key not in (options.application_key, options.client_key):
+                write(f"{name} key: {key}")
         ended.wait()
     finally:
         panel.stop()
         billing.stop()
 
 
-def _start(sandbox: PanelSandbox | BillingSandbox, port: int) -> None:
+def _start(sandbox: PanelServer | BillingSandbox, port: int) -> None:
     try:
         sandbox.start()
     except OSError as error:

@@ -25,7 +25,10 @@ Delivery = Literal["normal", "drop", "cut", "drip"]
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came in; header names are lower case, the path is still percent-encoded."""
+    """One request as it came in; header names are lower case, the path is still percent-encoded.
+
+    ``address`` is the caller's; ``hung_up`` tells at any time whether the caller is still there.
+    """
 
     method: str
     path: str
@@ -33,6 +36,8 @@ class Request:
     headers: dict[str, str]
     body: bytes
     base_url: str
+    address: str = LOOPBACK
+    hung_up: Callable[[], bool] = lambda: False
 
     @cached_property
     def query(self) -> dict[str, object]:
@@ -179,7 +184,21 @@ class _Handler(BaseHTTPRequestHandler):
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self.rfile.read(length) if length else b"",
             base_url=self.server.base_url,
+            address=str(self.client_address[0]),
+            hung_up=self.hung_up,
         )
+
+    def hung_up(self) -> bool:
+        """Whether the caller has closed the connection, or the server is being stopped."""
+        if self.server.stopping.is_set():
+            return True
+        try:
+            waiting: bytes = self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return waiting == b""
 
     def deliver(self, response: Response) -> None:
         """Send the answer, or break the connection the way the response asks for."""
@@ -189,9 +208,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
-        if response.status != 204:
+        if response.status != 204 and response.content_type:
             self.send_header("Content-Type", response.content_type)
-        if response.status != 204 or response.body:
+        if response.status not in (204, 304) or response.body:
             self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
         if self.command != "HEAD":

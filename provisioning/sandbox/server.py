@@ -18,6 +18,8 @@ class PanelSandbox(PanelServer):
     """
 
     title = "Pterodactyl 1.11.7"
+    world: World
+    panel: Panel
 
     def __init__(
         self,

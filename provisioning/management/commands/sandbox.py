@@ -11,7 +11,7 @@ from provisioning.sandbox.command import PortTakenError, add_arguments, end_on_s
 class Command(BaseCommand):
     """Runs until Ctrl-C or SIGTERM; see docs/sandbox.md."""
 
-    help = "Run a stand-in for a Pterodactyl panel and a small billing sender, on loopback ports."
+    help = "Run a stand-in for a panel and a small billing sender, on loopback ports."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
