@@ -18,11 +18,12 @@ from typing import Any
 from tools import mutants
 
 LIST = Path(__file__).with_name("sabotage.toml")
-MOST_LIFECYCLES, BATCH, KILLS = 300, 60, 15
+MOST_LIFECYCLES, BATCH, KILLS = 300, 60, 5
 MOST_SECONDS = 240.0
 """For each build; no campaign begins later."""
-TROUBLED = 0.7
-"""The sabotage shows where the panel misbehaves: so it does that to most lives."""
+TROUBLED = 1.0
+"""The sabotage shows where the panel misbehaves, so it does that to each life; and a slow worker has to live
+long enough to do harm, so fewer are killed."""
 
 
 def load() -> list[mutants.Mutant]:
