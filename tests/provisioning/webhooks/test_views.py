@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hmac
 import uuid
 from collections.abc import Callable
 from types import ModuleType
@@ -126,6 +127,18 @@ def test_an_unknown_endpoint_costs_a_signature_too(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(signatures, "dummy_verify", lambda *, body: bodies.append(body))
     send(f"/webhooks/{uuid.uuid4()}/", PAYLOAD)
     assert bodies == [PAYLOAD]
+
+
+@pytest.mark.parametrize(("says", "status"), [(False, 401), (True, 202)])
+def test_only_a_comparison_in_constant_time_decides(
+    says: bool, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, script = PAYLOAD, "a-script-of-linus"
+    sent = body if not says else b"forged"
+    plain = factories.endpoint(scheme="hmac_hex", secret=script, hmac_header="X-Hook")
+    headers = (factories.endpoint(), signed(body)), (plain, hexed(body, script))
+    monkeypatch.setattr(hmac, "compare_digest", lambda *_: says)
+    assert [send(endpoint, sent, signature).status for endpoint, signature in headers] == [status] * 2
 
 
 @pytest.mark.parametrize("age", [-299, 0, 299])
