@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from provisioning.choices import EventStatus
 from provisioning.lib import clock
 from provisioning.models import Event, Heartbeat
+from provisioning.selectors import observe_only_words
 from provisioning.stored_secrets import lost_keys
 
 WEB_BEAT: Final = "web"
@@ -35,12 +36,17 @@ def livez(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 if all is well, else 503 with the reasons; never a secret, never an exception's text."""
+    """200 if all is well, else 503 with the reasons; never a secret, never an exception's text.
+
+    `notes` say what staff chose or have to decide: events are taken all the same, so it is no failure.
+    """
+    notes: list[str] = []
     try:
+        notes = [words] if (words := observe_only_words()) else []
         reasons = [*_write_reasons(), *_key_reasons(), *_beat_reasons(), *_inbox_reasons()]
     except DatabaseFailure:
         reasons = ["The database does not take writes. Look at its server, its disk and its lock."]
-    body = {"status": "unavailable" if reasons else "ok", "reasons": reasons}
+    body = {"status": "unavailable" if reasons else "ok", "reasons": reasons, "notes": notes}
     return JsonResponse(body, status=503 if reasons else 200)
 
 

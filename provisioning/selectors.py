@@ -328,6 +328,11 @@ def observe_only_words() -> str:
             f"This database belongs to installation “{row.installation_id}”, but the environment says "
             f"“{settings.INSTALLATION_ID}”. Everything is observe only: is this a copy of production?"
         )
+    if row.restored_at:
+        return (
+            f"A backup of the database was restored ({row.restored_at:%d %b %H:%M} UTC): nothing is changed "
+            "on any panel until staff press “Go on after the restore” on the installation's page."
+        )
     return (
         "The installation is set to observe only: nothing is changed on any panel."
         if row.observe_only

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.module_loading import import_string
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
@@ -93,6 +95,8 @@ class StaffAction:
     run: Callable[[Any, Cleaned, HttpRequest], str]
     form: type[ActionForm] = ActionForm
     danger: bool = False
+    fresh: bool = False
+    """Whether it wants the second factor once more, just before."""
     shown: Callable[[Any], bool] = lambda row: True
     outlook: Callable[[Any], str] = lambda row: ""
     """What would come of it for this very row: dates, say."""
@@ -151,6 +155,8 @@ class ActionsAdmin(StaffAdmin):
         row = self.found(request, pk)
         if not request.user.has_perm(action.permission):
             raise PermissionDenied
+        if action.fresh and not import_string(settings.FRESH_FACTOR)(request):
+            return HttpResponseRedirect(import_string(settings.FRESH_FACTOR_URL)(request.get_full_path()))
         form = action.form(request.POST if request.method == "POST" else None, row=row)
         if request.method == "POST" and form.is_valid() and self._perform(request, action, row, form):
             return HttpResponseRedirect(self.row_url(row))

@@ -25,6 +25,7 @@ from provisioning.admin.rights import manageable, may_manage
 from provisioning.api.tokens import api_token_create
 from provisioning.lib import clock
 from provisioning.models import ApiToken, Heartbeat, Installation
+from provisioning.reconcile.restored import restored_confirm
 from provisioning.templatetags.bb import badge, when
 
 TOKEN_DAYS = 365
@@ -172,6 +173,11 @@ def _adopt(row: Installation, data: Cleaned, request: HttpRequest) -> str:
     return f"This database belongs to “{settings.INSTALLATION_ID}” now."
 
 
+def _go_on(row: Installation, data: Cleaned, request: HttpRequest) -> str:
+    restored_confirm(installation=row)
+    return "Panels are changed again. What waited is tried now."
+
+
 @admin.register(Installation)
 class InstallationAdmin(ActionsAdmin, ReadOnlyAdmin):
     """Which installation this database belongs to, and whether it only looks on."""
@@ -199,6 +205,18 @@ class InstallationAdmin(ActionsAdmin, ReadOnlyAdmin):
             shown=lambda row: row.observe_only,
         ),
         StaffAction(
+            "restored",
+            "Go on after the restore",
+            "provisioning.change_installation",
+            "A backup of the database was restored. Press this when you have looked at what would be done: "
+            "everything that waited is done now, deletes included.",
+            _go_on,
+            form=ConfirmIdForm,
+            danger=True,
+            fresh=True,
+            shown=lambda row: row.restored_at is not None,
+        ),
+        StaffAction(
             "adopt",
             "This database is ours",
             "provisioning.change_installation",
@@ -214,6 +232,8 @@ class InstallationAdmin(ActionsAdmin, ReadOnlyAdmin):
     @admin.display(description="State")
     def standing(self, row: Installation) -> str:
         """Whether panels are changed."""
+        if row.restored_at:
+            return badge("warning", "restored from a backup: changes nothing")
         return badge("warning", "observe only") if row.observe_only else badge("ok", "changes panels")
 
     @admin.display(description="Made")

@@ -16,6 +16,12 @@ class Installation(models.Model):
     observe_only = models.BooleanField(
         default=False, help_text="Look at panels, change nothing on any of them."
     )
+    marked_at = models.DateTimeField(
+        null=True, help_text="The newest mark; a copy outside that is newer shows that a backup was restored."
+    )
+    restored_at = models.DateTimeField(
+        null=True, help_text="When that was noticed: nothing is changed until staff confirm."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -78,10 +78,12 @@ def _update(row: Notification, **fields: object) -> None:
 
 
 def _held(row: Notification) -> bool:
-    """A copy of production must not write to its customers: their mails wait until staff confirm."""
+    """A copy of production, or a restored past, must not write to customers: staff confirm first."""
     installation = Installation.objects.first()
     copy = installation is not None and (
-        installation.observe_only or installation.installation_id != settings.INSTALLATION_ID
+        installation.observe_only
+        or installation.restored_at is not None
+        or installation.installation_id != settings.INSTALLATION_ID
     )
     held = row.template in CUSTOMER_TEMPLATES and (copy or settings.OBSERVE_ONLY)
     if held:

@@ -22,6 +22,7 @@ from provisioning.notifications.tasks import notification_sweep
 from provisioning.reconcile.drift_staff import drift_mail, drift_pass_ensure
 from provisioning.reconcile.gate import probes_due
 from provisioning.reconcile.heartbeats import beat
+from provisioning.reconcile.restored import marks_keep
 
 KEEP_CALLS = dt.timedelta(days=90)
 KEEP_DRIFT = dt.timedelta(days=90)
@@ -61,6 +62,7 @@ def _wake(rows: QuerySet[Any], column: str, job: str, room: int) -> int:
 
 def sweep_all() -> int:
     """The full pass: also finds work that lost its due date in a crash. Returns how many were woken."""
+    marks_keep()
     _restore_due_dates()
     drift_pass_ensure()
     woken = sweep_due()

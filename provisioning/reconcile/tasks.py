@@ -5,11 +5,13 @@ from __future__ import annotations
 from provisioning.reconcile.drift import drift_check
 from provisioning.reconcile.engine import service_reconcile
 from provisioning.reconcile.heartbeats import beat
+from provisioning.reconcile.restored import MARK_EVERY, marks_keep
 
 
 def reconcile_service(service_id: int) -> None:
     """Reconciles one service."""
     beat("worker", at_most_every=10)
+    marks_keep(at_most_every=MARK_EVERY)
     service_reconcile(service_id)
 
 

@@ -22,6 +22,7 @@ from provisioning.models import Installation, Operation, Panel, PanelCall, Servi
 from provisioning.reconcile.gate import gate_answered, gate_failed, gate_pass, gate_silence
 from provisioning.reconcile.lease import Lease
 from provisioning.reconcile.memory import PanelMemories
+from provisioning.reconcile.restored import restored_wait
 
 Params = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
@@ -113,6 +114,7 @@ class PanelTransport:
         words = observing_only(self.panel)
         if words:
             raise PanelWaiting(words, reason="observe_only", seconds=settings.BACKOFF_CAP)
+        restored_wait()
         if self.lease:
             self.lease.check()
 

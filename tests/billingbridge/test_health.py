@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from provisioning.lib import clock
 from provisioning.lib.crypto import generate_key
-from provisioning.models import Event, Heartbeat
+from provisioning.models import Event, Heartbeat, Installation
 from provisioning.stored_secrets import LOST_KEYS
 from tests import factories
 
@@ -49,6 +49,14 @@ def test_livez_asks_nobody(client: Client, django_assert_num_queries: Any) -> No
 def test_all_is_well(client: Client, healthy: None) -> None:
     assert reasons(client) == []
     assert Heartbeat.objects.filter(name="web").exists()
+
+
+def test_what_staff_have_to_decide_is_noted_and_is_no_failure(client: Client, healthy: None) -> None:
+    assert client.get("/readyz").json()["notes"] == []
+    Installation.objects.update(restored_at=clock.now())
+    answer = client.get("/readyz")
+    assert (answer.status_code, len(answer.json()["notes"])) == (200, 1)
+    assert "A backup of the database was restored" in answer.json()["notes"][0]
 
 
 def test_nothing_has_run_yet(client: Client) -> None:

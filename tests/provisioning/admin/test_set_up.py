@@ -23,7 +23,7 @@ from provisioning.models import (
     WebhookEndpoint,
 )
 from tests import factories
-from tests.provisioning.admin.staffing import running, signed_in
+from tests.provisioning.admin.staffing import running, session_of, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -277,6 +277,20 @@ def test_observe_only_is_one_press_and_its_end_wants_the_name() -> None:
     assert act_on_installation(row, "work", name="wrong") == ("test", True)
     assert act_on_installation(row, "work", name="test") == ("test", False)
     assert AuditEntry.objects.filter(action="installation.observe").count() == 2
+
+
+def test_going_on_after_a_restore_wants_name_right_and_a_fresh_second_factor() -> None:
+    row = only_installation(restored_at=clock.now(), marked_at=clock.now())
+    address = reverse("admin:provisioning_installation_action", args=[row.pk, "restored"])
+    assert signed_in("view_installation").post(address, {"name": "test"}).status_code == 403
+    stale = session_of(factories.staff(username="linus", is_superuser=True), factor_age=3600)
+    away = stale.post(address, {"name": "test"})
+    assert (away.status_code, "provisioning/installation" in away["Location"].split("?")[0]) == (302, False)
+    act_on_installation(row, "restored", name="wrong")
+    assert row.restored_at is not None
+    act_on_installation(row, "restored", name="test")
+    assert row.restored_at is None
+    assert AuditEntry.objects.get(action="installation.restored").actor_kind == "staff"
 
 
 @override_settings(INSTALLATION_ID="staging")

@@ -23,6 +23,7 @@ STAFF_TEMPLATES = (
     "mail_failed",
     "panel_frozen",
     "drift",
+    "database_restored",
 )
 CONTEXT: dict[str, Any] = {
     "service": "MC-1042",
@@ -37,6 +38,8 @@ CONTEXT: dict[str, Any] = {
     "suspend_at": "2026-11-20T10:00:00+00:00",
     "ended_at": "2026-11-20T10:00:00+00:00",
     "undo_until": "2026-11-27T10:00:00+00:00",
+    "newest_at": "2026-11-27T10:00:00+00:00",
+    "database_at": "2026-11-26T10:00:00+00:00",
 }
 SUBJECTS = {
     "ready": "Your server MC-1042 is ready",
@@ -55,6 +58,7 @@ SUBJECTS = {
     "mail_failed": "A mail could not be sent: ready",
     "panel_frozen": "Deletes on panel fra-1 are frozen",
     "drift": "No such node.",
+    "database_restored": "Billingbridge: a backup of the database was restored",
 }
 
 
