@@ -113,18 +113,20 @@ LINE = {
 }  # fmt: skip
 
 
-def test_results_are_kept_and_summed(tmp_path: Path) -> None:
-    report.keep(LINE, tmp_path)
-    report.keep({**LINE, "seed": 2, "commit": "abc1234"}, tmp_path)
-    report.keep({**LINE, "stack": "postgres"}, tmp_path)
-    assert [json.loads(line)["seed"] for line in (tmp_path / report.LINES).read_text().splitlines()] == [
-        1,
-        2,
-        1,
+def test_results_are_kept_and_summed_for_each_build(tmp_path: Path) -> None:
+    lines = [
+        {**LINE, "commit": "abc1234"},
+        {**LINE, "commit": "abc1234", "seed": 2},
+        LINE,
+        {**LINE, "commit": "abc1234", "stack": "postgres"},
     ]
+    for line in lines:
+        report.keep(line, tmp_path)
+    assert report.read(tmp_path) == lines
     page = (tmp_path / report.PAGE).read_text()
-    assert "| sqlite | 2 | 100 | 400 | 0 | 2 | 0 | 4 | 600 |" in page
-    assert "| postgres | 1 | 50 | 200 | 0 | 1 | 0 | 2 | 300 |" in page
+    assert "| sqlite | abc1234 | 2 | 100 | 400 | 0 | 2 | 0 | 4 | 600 |" in page
+    assert "| sqlite |  | 1 | 50 | 200 | 0 | 1 | 0 | 2 | 300 |" in page
+    assert "| postgres | abc1234 | 1 | 50 | 200 | 0 | 1 | 0 | 2 | 300 |" in page
     assert "| sqlite | 2 | abc1234 | 50 | 200 | 0 | 1 | 0 | 2 | 300 | no |" in page
     assert page.startswith(report.HEAD.read_text())
 

@@ -49,12 +49,15 @@ def read(docs: Path = DOCS) -> list[dict[str, Any]]:
 
 
 def page(lines: Sequence[Mapping[str, Any]]) -> str:
-    """The page: sums for each stack, then every campaign, clean or not."""
-    stacks = sorted({line["stack"] for line in lines})
-    sums = [_sums(stack, [line for line in lines if line["stack"] == stack]) for stack in stacks]
+    """The page: sums for each build on each stack, then every campaign, clean or not.
+
+    Builds are not summed together: what an old one lost says nothing of the new one, nor the other way round.
+    """
+    builds = list(dict.fromkeys(_build(line) for line in lines))
+    sums = [_sums(build, [line for line in lines if _build(line) == build]) for build in builds]
     every = [[*(line.get(name, "") for name in COLUMNS), _clean(line)] for line in lines]
     return (
-        f"{HEAD.read_text()}\n## In sum\n\n{_table(('stack', 'campaigns', *SUMMED), sums)}"
+        f"{HEAD.read_text()}\n## Each build\n\n{_table(('stack', 'commit', 'campaigns', *SUMMED), sums)}"
         f"\n## Each campaign\n\n{_table((*COLUMNS, 'clean'), every)}"
     )
 
@@ -63,8 +66,12 @@ def _clean(line: Mapping[str, Any]) -> str:
     return "no" if line["lost"] or line["duplicates"] or line["orphans"] else "yes"
 
 
-def _sums(stack: str, lines: Sequence[Mapping[str, Any]]) -> list[object]:
-    return [stack, len(lines), *(sum(line[name] for line in lines) for name in SUMMED)]
+def _build(line: Mapping[str, Any]) -> tuple[str, str]:
+    return line["stack"], line.get("commit", "")
+
+
+def _sums(build: tuple[str, str], lines: Sequence[Mapping[str, Any]]) -> list[object]:
+    return [*build, len(lines), *(sum(line[name] for line in lines) for name in SUMMED)]
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
