@@ -45,6 +45,12 @@ class Keys:
         self._seen[token] = (now, copy.deepcopy(found))
         return found
 
+    def used(self, key: ApiKey) -> None:
+        """Note when a key was last good for something."""
+        row = self.world.state.keys.get(key.uuid)
+        if row is not None:
+            row.last_used = self.world.time()
+
 
 def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())

@@ -79,7 +79,7 @@ def key_create(call: Call) -> Response:
         raise conflict("api key with name already exists")
     row = ApiKey(*call.world.stamp(), user=call.user.uuid, token=new_key(), **_fields(call))
     call.state.keys[row.uuid] = row
-    call.log("api-key:create", _logged(row))
+    call.log("user", "api-key:create", _logged(row))
     return success({"api_key": api_key(row), "key": row.token})
 
 

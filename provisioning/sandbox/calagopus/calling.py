@@ -70,11 +70,12 @@ class Call:
         if found:
             raise invalid(found, nested=nested)
 
-    def log(self, event: str, data: Mapping[str, object], server: str | None = None) -> None:
-        """Write a line of the activity log."""
+    def log(self, kind: str, event: str, data: Mapping[str, object], server: str | None = None) -> None:
+        """Write a line of the activity log; what no user did, or by mail only, has no address."""
         by = self.impersonator.uuid if self.impersonator else None
         user = self.caller.uuid if self.caller else None
-        row = Activity(*self.world.stamp(), event, user, by, server, dict(data))
+        address = self.request.address if self.caller else None
+        row = Activity(*self.world.stamp(), kind, event, user, by, server, address, dict(data))
         self.state.activities.append(row)
 
 

@@ -75,7 +75,7 @@ def power_send(call: Call) -> Response:
     row, action = call.bound(Server), call.body["action"]
     check_server_permission(call, row, ACTIONS[action])
     call.daemons.power(call.state.nodes[row.node], row, action, request=call.request)
-    call.log(f"server:power.{action}", {}, row.uuid)
+    call.log("server", f"server:power.{action}", {}, row.uuid)
     return done()
 
 
@@ -132,7 +132,8 @@ def server_reinstall(call: Call) -> Response:
     call.daemons.call(node, "POST", f"/api/servers/{row.uuid}/reinstall", body, request=call.request)
     row.status = "installing"
     call.daemons.schedule_install(row.uuid, call.world.settings.installs.delay)
-    call.log("server:settings.install", {"truncate_directory": body["truncate_directory"]}, row.uuid)
+    emptied = {"truncate_directory": body["truncate_directory"]}
+    call.log("server", "server:settings.install", emptied, row.uuid)
     return done(202)
 
 

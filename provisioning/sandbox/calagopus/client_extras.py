@@ -166,12 +166,18 @@ def backup_create(call: Call) -> Response:
     row = _backup(call, server)
     state.backups[row.uuid] = row
     shown = backup(row)
+    _log_backup(call, row)
     body = {"adapter": "wings", "uuid": row.uuid, "ignore": "\n".join(row.ignored_files)}
     try:
         call.daemons.call(state.nodes[server.node], "POST", f"/api/servers/{server.uuid}/backup", body)
     except DaemonError:
         row.completed = call.world.time()
     return success({"backup": shown})
+
+
+def _log_backup(call: Call, row: Backup) -> None:
+    data = {"name": row.name, "uuid": row.uuid, "ignored_files": row.ignored_files, "backup_group_uuid": None}
+    call.log("server", "server:backup.create", data, row.server)
 
 
 def _backup(call: Call, server: Server) -> Backup:
@@ -255,4 +261,5 @@ def schedule_create(call: Call) -> Response:
     members = {name: body[name] for name in ("name", "enabled", "triggers", "condition")}
     row = Schedule(*call.world.stamp(), server=server.uuid, **members)
     call.state.schedules[row.uuid] = row
+    call.log("server", "server:schedule.create", {"uuid": row.uuid, **members}, server.uuid)
     return success({"schedule": schedule(row)})

@@ -104,12 +104,13 @@ class Daemons:
         body: Body | None = None,
         *,
         request: Request | None = None,
+        broken: bool = False,
     ) -> None:
-        """One call of the panel. Raises DaemonError, or CallerGoneError while it hangs."""
+        """One call of the panel. Raises DaemonError (always where ``broken``), CallerGoneError in a hang."""
         behaviour = self.of(node.uuid).behaviour
         if behaviour.mode == "hang":
             self._wait(node, behaviour, request)
-        status = answer_status(behaviour)
+        status = 500 if broken else answer_status(behaviour)
         self.calls.append(DaemonCall(node.uuid, method, path, body, status))
         if status == 0:
             raise DaemonError(f"error sending request for url ({node.url.rstrip('/')}{path})")

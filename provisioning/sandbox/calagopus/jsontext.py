@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 SPACE = re.compile(r"[ \t\r\n]*")
 NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -88,15 +89,13 @@ def _scalar(text: str, at: int) -> Parsed:
 
 
 def _string(text: str, at: int) -> Parsed:
-    end = at + 1
-    while end < len(text) and text[end] != '"':
-        end += 2 if text[end] == "\\" else 1
-    if end >= len(text):
+    match = STRING.match(text, at)
+    if match is None:
         raise JsonTextError("EOF while parsing a string", len(text))
     try:
-        return Parsed(json.loads(text[at : end + 1]), end + 1, text[at : end + 1])
+        return Parsed(json.loads(match.group()), match.end(), match.group())
     except ValueError:
-        raise JsonTextError("invalid escape", end) from None
+        raise JsonTextError("invalid escape", match.end()) from None
 
 
 def _object(text: str, at: int) -> Parsed:

@@ -32,7 +32,9 @@ def dressed(request: Request, response: Response) -> Response:
     tag = hashlib.sha256(response.body).hexdigest()
     response.headers["etag"] = tag
     if request.headers.get("if-none-match") == tag:
-        return Response(status=304, headers={"etag": tag, "vary": "Accept"}, content_type="")
+        return Response(
+            status=304, headers={"etag": tag, "vary": "Accept"}, content_type=response.content_type
+        )
     return response
 
 

@@ -36,7 +36,7 @@ RULES = (
     rule("name", "length:1,255"),
     rule("description", "length:1,1024"),
     *(rule(name, "length:3,255") for name in ("client_id", "client_secret")),
-    *(rule(name, "url", "length:3,255") for name in ("auth_url", "token_url", "info_url")),
+    *(rule(name, "length:3,255") for name in ("auth_url", "token_url", "info_url")),
     rule("identifier_path", "json_path", "length:3,255"),
     *(rule(name, "json_path", "length:1,255") for name in PATHS),
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from provisioning.sandbox.calagopus import (
     accounts,
+    activity,
     allocations,
     catalogue,
     client,
@@ -36,8 +37,8 @@ from provisioning.sandbox.calagopus.world import State, World
 from provisioning.sandbox.http import Request, Response, Route, Router
 
 GROUPS = (
-    public, accounts, users, oauth, places, machines, allocations, catalogue, servers, server_create,
-    deployment, server_changes, server_parts, transfers, client, client_extras, remote,
+    public, accounts, activity, users, oauth, places, machines, allocations, catalogue, servers,
+    server_create, deployment, server_changes, server_parts, transfers, client, client_extras, remote,
 )  # fmt: skip
 KEYED = ("admin", "client")
 
@@ -94,7 +95,10 @@ class Panel:
         RIGHTS.get(endpoint.api, _no_right)(call, endpoint.permission)
         if endpoint.nested:
             call.validate(endpoint.rules, nested=True)
-        return endpoint.handler(call)
+        response = endpoint.handler(call)
+        if call.caller_key is not None:
+            self.keys.used(call.caller_key)
+        return response
 
     def _identify(self, call: Call, endpoint: Endpoint) -> None:
         """Find out who calls, where that matters. Raises 401, 403, 429."""

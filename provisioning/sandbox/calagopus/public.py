@@ -18,7 +18,6 @@ ENDPOINTS = Endpoints("public", "/api")
 DOCUMENT = Endpoints("public", "/")
 OPENAPI = Path(__file__).with_name("openapi.json.gz")
 SETTINGS: dict[str, object] = {
-    "oobe_step": None,
     "captcha_provider": {"type": "none"},
     "app": {
         "url": "http://localhost:8000",
@@ -72,8 +71,9 @@ def openapi_document() -> dict[str, Any]:
 
 @ENDPOINTS.on("GET", "/settings")
 def settings_show(call: Call) -> Response:
-    """Name, language and limits of the panel."""
-    return success({"time": shown_time(call.world.time()), **SETTINGS})
+    """Name, language and limits of the panel; one without nodes is not set up yet."""
+    step = None if call.state.nodes else "register"
+    return success({"time": shown_time(call.world.time()), "oobe_step": step, **SETTINGS})
 
 
 @ENDPOINTS.on("GET", "/languages")

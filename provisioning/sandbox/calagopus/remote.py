@@ -113,4 +113,5 @@ def backup_report(call: Call) -> Response:
     row.bytes, row.files, row.completed = body["size"], body["files"], call.world.time()
     if body.get("checksum"):
         row.checksum = f"{body.get('checksum_type')}:{body['checksum']}"
+    call.log("server", "server:backup.complete", {"name": row.name, "uuid": row.uuid}, row.server)
     return done()

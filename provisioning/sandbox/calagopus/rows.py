@@ -159,6 +159,7 @@ class ApiKey(Row):
     server_permissions: list[str]
     allowed_ips: list[str] = field(default_factory=list)
     expires: float | None = None
+    last_used: float | None = None
 
     @property
     def start(self) -> str:
@@ -272,10 +273,12 @@ class Schedule(Row):
 
 @dataclass
 class Activity(Row):
-    """A line of the activity log."""
+    """A line of the activity log, of the ``kind`` admin, server or user; without an address by itself."""
 
+    kind: str
     event: str
     user: str | None
     impersonator: str | None
     server: str | None
+    ip: str | None
     data: dict[str, object]

@@ -210,7 +210,7 @@ def api_key(row: ApiKey) -> Shown:
         "user_permissions": row.user_permissions,
         "admin_permissions": row.admin_permissions,
         "server_permissions": row.server_permissions,
-        "last_used": None,
+        "last_used": shown_time(row.last_used),
         "expires": shown_time(row.expires),
         "created": shown_time(row.created),
     }

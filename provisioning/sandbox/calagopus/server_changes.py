@@ -70,9 +70,19 @@ def server_update(call: Call) -> Response:
         row.limits["io_weight"] = row.limits.pop("io_weight")  # shown last
     if body.get("feature_limits"):
         row.feature_limits = feature_limits(call, body["feature_limits"])
-    call.log("server:update", {"uuid": row.uuid, "name": row.name}, row.uuid)
+    call.log("admin", "server:update", _logged(call, row))
     call.daemons.sync(row)
     return done()
+
+
+def _logged(call: Call, row: Server) -> dict[str, object]:
+    """What the activity log keeps of a change: the new state, limits only where they were sent."""
+    names = (
+        "name", "uuid", "image", "startup", "timezone", "description", "external_id", "pinned_cpus",
+        "kvm_passthrough_enabled", "hugepages_passthrough_enabled",
+    )  # fmt: skip
+    sent = {name: call.body.get(name) for name in ("limits", "feature_limits")}
+    return {**{n: getattr(row, n) for n in names}, **sent, "egg_uuid": row.egg, "owner_uuid": row.owner}
 
 
 def _set_relations(call: Call, row: Server) -> None:
@@ -92,4 +102,5 @@ def server_clear_state(call: Call) -> Response:
     """Back to normal, whatever it was doing."""
     row = call.bound(Server)
     row.status = row.transfer = None
+    call.log("admin", "server:clear-state", {"uuid": row.uuid})
     return done()

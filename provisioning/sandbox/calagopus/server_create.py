@@ -144,7 +144,7 @@ def make(call: Call, node_uuid: str) -> Response:
     except DaemonError:
         remove(state, server)
         raise internal() from None
-    call.log("server:create", {"uuid": server.uuid, "name": server.name}, server.uuid)
+    call.log("admin", "server:create", {"uuid": server.uuid, "name": server.name})
     return success({"server": shown})
 
 

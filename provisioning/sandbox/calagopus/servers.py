@@ -1,7 +1,7 @@
 """Servers: reading and removing them (contract sections 5.1 and 5.6)."""
 
 from provisioning.sandbox.calagopus.calling import Call, Endpoints, done, paged, success
-from provisioning.sandbox.calagopus.daemon import DaemonError, failure
+from provisioning.sandbox.calagopus.daemon import DaemonError
 from provisioning.sandbox.calagopus.errors import CallerGoneError, not_found, refused
 from provisioning.sandbox.calagopus.rows import Backup, Server
 from provisioning.sandbox.calagopus.schema import Member, Struct, flag
@@ -73,13 +73,11 @@ def _delete_backup(call: Call, server: Server, backup: Backup) -> None:
     """One backup on the daemon; a failure ends the loop, though the server is gone."""
     body = {"adapter": "wings", "foreground": False, "server": server.uuid}
     node = call.state.nodes[backup.node]
+    path, broken = f"/api/backups/{backup.uuid}", call.world.settings.backups_fail
     try:
-        call.daemons.call(node, "DELETE", f"/api/backups/{backup.uuid}", body, request=call.request)
+        call.daemons.call(node, "DELETE", path, body, request=call.request, broken=broken)
     except DaemonError as error:
         raise refused(f"failed to delete backup: {error}") from None
-    if call.world.settings.backups_fail:
-        reason = failure(500, call.daemons.of(node.uuid).behaviour.error)
-        raise refused(f"failed to delete backup: {reason}")
     del call.state.backups[backup.uuid]
 
 

@@ -47,6 +47,7 @@ def transfer_begin(call: Call) -> Response:
     new = [AllocationLink(*call.world.stamp(), server=row.uuid, allocation=key) for key in wanted]
     state.links.update({link.uuid: link for link in new})
     row.transfer = {"node": target.uuid, "old": old, "new": [link.uuid for link in new]}
+    call.log("admin", "server:transfer", {"uuid": row.uuid, "destination_node_uuid": target.uuid})
     return done(202)
 
 

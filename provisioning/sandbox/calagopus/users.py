@@ -2,7 +2,7 @@
 
 from provisioning.sandbox.calagopus.calling import Call, Endpoints, done, paged, query, success
 from provisioning.sandbox.calagopus.errors import PanelError, bad, conflict, internal, not_found
-from provisioning.sandbox.calagopus.rows import User
+from provisioning.sandbox.calagopus.rows import Activity, User
 from provisioning.sandbox.calagopus.schema import Member, Struct, flag, free, needed, text, uuid, variant
 from provisioning.sandbox.calagopus.serializers import server as server_shown
 from provisioning.sandbox.calagopus.serializers import user as user_shown
@@ -173,7 +173,11 @@ def user_servers(call: Call) -> Response:
 @ENDPOINTS.on("POST", "/users/{user}/email/reset-password", "users.email", struct=Struct("Payload"))
 def user_reset_password(call: Call) -> Response:
     """Queue the mail; the answer never says whether one went out."""
-    call.state.mails.append(Mail(call.bound(User).email, "Reset Password"))
+    row, line = call.bound(User), call.world.stamp()
+    call.state.mails.append(Mail(row.email, "Reset Password"))
+    call.state.activities.append(
+        Activity(*line, "user", "email:password-reset", row.uuid, None, None, None, {})
+    )
     return done(202)
 
 
