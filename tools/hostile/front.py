@@ -113,7 +113,9 @@ def front(folder: Path) -> Iterator[Front]:
 def _endpoints(env: dict[str, str]) -> dict[str, dict[str, str]]:
     argv = [sys.executable, "-c", ENDPOINTS]
     done = subprocess.run(  # noqa: S603 - our own script
-        argv, env={**os.environ, **env}, cwd=ROOT, capture_output=True, text=True, check=True
+        argv, env={**os.environ, **env}, cwd=ROOT, capture_output=True, text=True, check=False
     )
+    if done.returncode:
+        raise RuntimeError(f"The endpoints could not be made: {done.stderr[-2000:]}")
     found: dict[str, dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
     return found
