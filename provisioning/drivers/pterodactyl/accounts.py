@@ -14,7 +14,7 @@ from typing import Any
 from provisioning.drivers.errors import AccountHeld, Conflict, Rejected, Unknown
 from provisioning.drivers.pterodactyl import reading
 from provisioning.drivers.pterodactyl.client import Client, path
-from provisioning.drivers.pterodactyl.failures import NotThere
+from provisioning.drivers.trouble import NotThere
 from provisioning.drivers.types import Account, AccountWant
 from provisioning.lib.names import fold_email, panel_username, person_name
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from provisioning.drivers.errors import NoCapacity
+from provisioning.drivers.fields import Fields
 from provisioning.drivers.pterodactyl.client import Client, path
-from provisioning.drivers.pterodactyl.reading import Fields
 from provisioning.drivers.types import Desired, Memory
 
 PAGE = 500

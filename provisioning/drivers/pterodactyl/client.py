@@ -5,12 +5,12 @@ Pages are asked for by number: the panel's own `next` links drop filter and page
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from provisioning.drivers.errors import Unknown
-from provisioning.drivers.pterodactyl.failures import NotThere, meaning, transport_meaning
+from provisioning.drivers.pterodactyl.failures import meaning
+from provisioning.drivers.trouble import NotThere, only_reading, transport_meaning
 from provisioning.drivers.types import ListPage, Transport
 from provisioning.lib.http import Answer, HttpError, quote_segment
 
@@ -30,16 +30,6 @@ Params = Mapping[str, str | int]
 def path(*parts: str | int) -> str:
     """The path of a resource, each part quoted: a mark with a slash stays one part."""
     return "/".join([API, *(quote_segment(part) for part in parts)])
-
-
-@contextmanager
-def only_reading() -> Iterator[None]:
-    """A read that fails has changed nothing, even in the middle of a create."""
-    try:
-        yield
-    except Unknown as error:
-        error.maybe_done = False
-        raise
 
 
 class Client:

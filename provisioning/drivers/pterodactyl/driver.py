@@ -16,14 +16,15 @@ from provisioning.drivers.errors import Conflict, Rejected, Unknown, Unsupported
 from provisioning.drivers.pterodactyl import mapping, reading
 from provisioning.drivers.pterodactyl.accounts import Accounts
 from provisioning.drivers.pterodactyl.allocations import allocation_give_back, allocation_pin
-from provisioning.drivers.pterodactyl.client import LONGEST_CALL, Client, only_reading, path
+from provisioning.drivers.pterodactyl.client import LONGEST_CALL, Client, path
 from provisioning.drivers.pterodactyl.connection import connection_report, key_shape_problem
 from provisioning.drivers.pterodactyl.eggs import Egg, Eggs, sftp_place
-from provisioning.drivers.pterodactyl.failures import NotThere, is_panel_trouble
+from provisioning.drivers.pterodactyl.failures import is_panel_trouble
 from provisioning.drivers.pterodactyl.product import SPEC
 from provisioning.drivers.pterodactyl.target import target_problems
 from provisioning.drivers.registry import register
 from provisioning.drivers.spec import ProductSpec
+from provisioning.drivers.trouble import NotThere, only_reading
 from provisioning.drivers.types import (
     ABSENT,
     Account,

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from provisioning.drivers.errors import Rejected
+from provisioning.drivers.fields import Fields
 from provisioning.drivers.pterodactyl import reading
-from provisioning.drivers.pterodactyl.client import Client, only_reading, path
+from provisioning.drivers.pterodactyl.client import Client, path
+from provisioning.drivers.trouble import only_reading
 from provisioning.drivers.types import Memory
 
 Answered = TypeVar("Answered")
@@ -62,7 +64,7 @@ def sftp_place(client: Client, memory: Memory, node: int) -> tuple[str, int]:
     """Host and port of a node's SFTP, remembered or asked for once."""
     known = memory.recall("node", str(node))
     if not known:
-        fields = reading.Fields(client.get("node", path("nodes", node)), "node")
+        fields = Fields(client.get("node", path("nodes", node)), "node")
         known = {"fqdn": fields.text("fqdn"), "sftp_port": fields.number("daemon_sftp")}
         memory.store("node", str(node), known)
     return str(known["fqdn"]), int(known["sftp_port"])

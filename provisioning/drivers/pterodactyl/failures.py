@@ -6,7 +6,6 @@ belongs to: a 404 may come from the daemon (contract section 0, trap 9), a 403 f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,31 +19,16 @@ from provisioning.drivers.errors import (
     RateLimited,
     Rejected,
     Unknown,
-    Unreachable,
 )
+from provisioning.drivers.trouble import NotThere, plain, unreadable
 from provisioning.lib import clock
 from provisioning.lib.http import Answer, HttpError
 from provisioning.lib.ratelimit import retry_after
 from provisioning.lib.redact import clean_line
 
-_TAG = re.compile(r"<[^<>]{0,500}>")
 MOST_FAULTS = 20
 _ROUTE = "The route "
 """How the panel's 404 begins when the address is wrong: no proof that a thing is absent."""
-
-ADVICE = {
-    "tls": ("panel_tls", "Renew or correct the panel's certificate."),
-    "refused_address": (
-        "panel_address",
-        "Correct its address, or tick what it needs.",
-    ),
-}
-
-
-class NotThere(Unknown):
-    """404 on the right question. A look turns it into ABSENT; a write that meets it calls for a look."""
-
-    reason = "panel_not_there"
 
 
 @dataclass(frozen=True)
@@ -55,11 +39,6 @@ class Fault:
     detail: str
     field: str = ""
     rule: str = ""
-
-
-def plain(text: str) -> str:
-    """The panel's own words as one line: no HTML, no secrets, at most 500 characters."""
-    return clean_line(_TAG.sub("", text))
 
 
 def faults(answer: Answer) -> list[Fault]:
@@ -93,21 +72,11 @@ def meaning(answer: Answer) -> DriverError:
     if answer.status == 429:
         return _rate_limited(answer, found)
     if not found:
-        return _unreadable(answer)
+        return unreadable(answer)
     statuses, make = _TABLE.get(found[0].code, ((), _unknown))
     if statuses and answer.status not in statuses:
         make = _unknown
     return make(answer, found)
-
-
-def transport_meaning(error: HttpError) -> Unknown:
-    """What a call without a usable answer means. A broken certificate is waited out like an outage."""
-    if error.kind in ADVICE:
-        reason, advice = ADVICE[error.kind]
-        return Unreachable(f"{error.detail} {advice}", maybe_done=False, reason=reason)
-    if not error.maybe_processed:
-        return Unreachable(error.detail, maybe_done=False)
-    return Unknown(error.detail)
 
 
 def is_panel_trouble(answer: Answer) -> bool:
@@ -118,14 +87,6 @@ def is_panel_trouble(answer: Answer) -> bool:
 
 def _sentences(found: Sequence[Fault]) -> str:
     return plain(" ".join(dict.fromkeys(fault.detail for fault in found if fault.detail)))
-
-
-def _unreadable(answer: Answer) -> Unknown:
-    if 300 <= answer.status < 400:
-        place = plain(answer.headers.get("Location", ""))
-        return Unknown(f"The panel redirects to {place or 'another address'} ({answer.status}).")
-    start = plain(answer.text[:2000])[:200]
-    return Unknown(f"The answer ({answer.status}) is not one of the panel's: {start or 'it is empty'}")
 
 
 def _unknown(answer: Answer, found: Sequence[Fault]) -> Unknown:

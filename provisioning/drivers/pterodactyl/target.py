@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from provisioning.drivers.pterodactyl import reading, rules
+from provisioning.drivers import rules
+from provisioning.drivers.fields import Fields
 from provisioning.drivers.pterodactyl.client import Client, path
 from provisioning.drivers.pterodactyl.eggs import Egg, Eggs
 
@@ -35,7 +36,7 @@ def _place_problems(client: Client, target: Mapping[str, Any]) -> dict[str, str]
 
 def _location(client: Client, number: int) -> bool:
     found = client.find("location", path("locations", number))
-    return found is not None and reading.Fields(found, "location").number("id") == number
+    return found is not None and Fields(found, "location").number("id") == number
 
 
 def _variable_problems(egg: Egg, runtime: Mapping[str, Any]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provisioning.drivers.errors import DaemonDown, Rejected, Unknown, WrongServer
-from provisioning.drivers.pterodactyl.failures import NotThere
+from provisioning.drivers.trouble import NotThere
 from provisioning.drivers.types import ABSENT, ChangeKind, Observed, Runtime, ServerRef, ServerState
 from provisioning.sandbox.daemon import Mode
 from provisioning.sandbox.faults import Kind

@@ -21,7 +21,8 @@ from provisioning.drivers.errors import (
     Unreachable,
 )
 from provisioning.drivers.pterodactyl.driver import PterodactylDriver
-from provisioning.drivers.pterodactyl.failures import NotThere, meaning, plain, transport_meaning
+from provisioning.drivers.pterodactyl.failures import meaning
+from provisioning.drivers.trouble import NotThere, plain, transport_meaning
 from provisioning.lib.http import Answer, HttpError, Kind
 
 UNEXPECTED = "An unexpected error was encountered while processing this request, please try again."

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.drivers.pterodactyl.rules import problem
+from provisioning.drivers.rules import problem
 
 JAR = r"required|regex:/^([\w\d._-]+)(\.jar)$/"
 
