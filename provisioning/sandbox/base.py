@@ -4,6 +4,7 @@ What differs between panels is one subclass each (``server.py``, ``calagopus/ser
 API, how it says no, and what its page and its control API show.
 """
 
+import math
 import threading
 import time
 from abc import abstractmethod
@@ -149,13 +150,14 @@ class PanelServer(Served):
         mode: Mode,
         *,
         node_id: Any = None,
-        seconds: float = 15.0,
+        seconds: float | None = 15.0,
         status: int = 0,
         error: str = "the daemon refuses this",
         request_id: str = "",
     ) -> None:
-        """How one node's daemon (None: every one's) behaves from now on."""
-        self.daemon_behave(Behaviour(mode, seconds, status, error, request_id), node_id)
+        """How one node's daemon (None: every one's) behaves from now on; ``seconds`` None: without end."""
+        lasting = math.inf if seconds is None else seconds
+        self.daemon_behave(Behaviour(mode, lasting, status, error, request_id), node_id)
 
     @abstractmethod
     def daemon_behave(self, behaviour: Behaviour, node_id: Any) -> None:

@@ -269,7 +269,7 @@ class HttpServer:
 
     def start(self) -> None:
         """Listen and answer. Raises OSError where the port is taken."""
-        listener = _Listener(self.app, self.port)
+        listener = _Listener(lambda request: self.app(request), self.port)
         self.port = int(listener.server_address[1])
         self._listener = listener
         self._thread = threading.Thread(target=listener.serve_forever, args=(POLL,), daemon=True)

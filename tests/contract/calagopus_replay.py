@@ -42,7 +42,7 @@ class Exchange:
     @property
     def is_plain(self) -> bool:
         """Whether it is one call with one answer, not a summary of many."""
-        return bool(self.method) and self.status > 0 and not self.to_daemon
+        return bool(self.method and self.answered) and not self.to_daemon
 
 
 @dataclass

@@ -5,6 +5,7 @@ from typing import Any
 from provisioning.sandbox.calagopus.calling import Call, Endpoints
 from provisioning.sandbox.calagopus.daemon import DaemonError
 from provisioning.sandbox.calagopus.errors import bad
+from provisioning.sandbox.calagopus.jsontext import Parsed
 from provisioning.sandbox.calagopus.ports import PortError, choose
 from provisioning.sandbox.calagopus.rows import Node, Server
 from provisioning.sandbox.calagopus.schema import (
@@ -32,14 +33,34 @@ from provisioning.sandbox.http import Response
 
 ENDPOINTS = Endpoints("admin")
 MODES = ("random", "range", "add_primary", "subtract_primary", "multiply_primary", "divide_primary")
+PORT = integer("u16")
+DETAILS = {
+    "range": (needed("start_port", PORT), needed("end_port", PORT)),
+    "add_primary": (needed("value", PORT),),
+    "subtract_primary": (needed("value", PORT),),
+    "multiply_primary": (needed("value", number),),
+    "divide_primary": (needed("value", number),),
+}
+MODE_STRUCTS = {
+    kind: Struct("AdditionalMode", needed("type", variant(*MODES)), *DETAILS.get(kind, ())) for kind in MODES
+}
+ANY_MODE = Struct("AdditionalMode", needed("type", variant(*MODES)))
+
+
+def mode(parsed: Parsed) -> object:
+    """How an additional port is chosen: each type has members of its own."""
+    found = ANY_MODE(parsed)
+    kind = found["type"] if isinstance(found, dict) else ""
+    return MODE_STRUCTS[str(kind)](parsed)
+
+
 PRIMARY = Struct(
     "PrimaryAllocation",
-    needed("start_port", integer("u16")),
-    needed("end_port", integer("u16")),
+    needed("start_port", PORT),
+    needed("end_port", PORT),
     free("assign_to_variable", text),
 )
-MODE = Struct("AdditionalMode", needed("type", variant(*MODES)), kept=True)
-ADDITIONAL = Struct("AdditionalAllocation", needed("mode", MODE), free("assign_to_variable", text))
+ADDITIONAL = Struct("AdditionalAllocation", needed("mode", mode), free("assign_to_variable", text))
 ALLOCATIONS = Struct(
     "DeploymentAllocations",
     needed("dedicated", flag),

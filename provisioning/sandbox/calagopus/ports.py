@@ -74,11 +74,11 @@ def _primary(call: Call, node: Node, rules: Rules, free: list[Allocation]) -> Al
     return _pick(call, rows)
 
 
-ARITHMETIC: dict[str, Callable[[int, int], int]] = {
+ARITHMETIC: dict[str, Callable[[int, float], float]] = {
     "add_primary": lambda port, value: port + value,
     "subtract_primary": lambda port, value: port - value,
     "multiply_primary": lambda port, value: port * value,
-    "divide_primary": lambda port, value: port // max(value, 1),
+    "divide_primary": lambda port, value: port / max(value, 1),
 }
 
 
@@ -92,7 +92,7 @@ def _additional(
         rows = [a for a in rows if mode["start_port"] <= a.port <= mode["end_port"]]
     elif kind in ARITHMETIC:
         exact = ARITHMETIC[kind](taken[0].port, mode["value"]) if taken else 0
-        rows = [a for a in rows if a.port == exact]
+        rows = [a for a in rows if a.port == int(exact)]
     if rows:
         return _pick(call, rows)
     if kind == "random":
