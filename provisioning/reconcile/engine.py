@@ -47,6 +47,7 @@ from provisioning.reconcile.operations import (
     operation_park,
     operation_retry,
     operation_wait,
+    undone_too_late,
     waits_since,
 )
 
@@ -239,7 +240,7 @@ def _finish(service: Service, operation: Operation, lease: Lease, look: Look, pa
     with transaction.atomic():
         lease.write(observed_generation=operation.generation, observed_at=clock.now())
         if isinstance(look, Absent):
-            _note_absent(service, lease)
+            _note_absent(service, operation, lease)
         operation_close(operation=operation, outcome=Outcome.SUCCEEDED if changed else Outcome.UNCHANGED)
         if changed:
             audit.record(
@@ -251,7 +252,7 @@ def _finish(service: Service, operation: Operation, lease: Lease, look: Look, pa
             )
 
 
-def _note_absent(service: Service, lease: Lease) -> None:
+def _note_absent(service: Service, operation: Operation, lease: Lease) -> None:
     """The panel's own 404: nothing of this service is there (any more)."""
     lease.check()
     ended = service.desired_state == DesiredState.ABSENT
@@ -261,7 +262,16 @@ def _note_absent(service: Service, lease: Lease) -> None:
         server_forget(service)
         if had_server or service.terminated_at is None:
             lease.write(terminated_at=clock.now())
+        if had_server:
+            _note_late_undo(service, operation)
     lease.write(observed_state=ObservedState.ABSENT if ended else ObservedState.NEVER)
+
+
+def _note_late_undo(service: Service, operation: Operation) -> None:
+    """No undo can catch a delete that is on its way to the panel: whoever asked for it has to read so."""
+    wanted = Service.objects.filter(pk=service.pk).exclude(desired_state=DesiredState.ABSENT)
+    if wanted.exists():
+        undone_too_late(operation=operation)
 
 
 def _done_words(service: Service, operation: Operation, look: Look) -> str:

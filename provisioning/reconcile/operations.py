@@ -161,6 +161,23 @@ def operation_park(*, operation: Operation, reason: str, words: str, public: str
     _alert(operation, f"needs_staff:{operation.pk}", "needs_staff")
 
 
+def undone_too_late(*, operation: Operation) -> None:
+    """The service was brought back while its server was deleted: on its timeline, and a mail to staff."""
+    words = (
+        "The end was undone while the server was already being deleted. That was too late: the server is "
+        "deleted and its data is gone. Once the service is to run, it gets a new, empty server."
+    )
+    audit.record(
+        service=operation.service,
+        operation=operation,
+        action="server.undone_too_late",
+        message=words,
+        public=True,
+    )
+    operation.detail = words
+    _alert(operation, f"undone_too_late:{operation.pk}", "undone_too_late")
+
+
 def operation_close(
     *, operation: Operation, outcome: Outcome, reason: str = "", detail: str = "", public: str = ""
 ) -> None:

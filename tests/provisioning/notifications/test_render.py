@@ -24,6 +24,7 @@ STAFF_TEMPLATES = (
     "panel_frozen",
     "drift",
     "database_restored",
+    "undone_too_late",
 )
 CONTEXT: dict[str, Any] = {
     "service": "MC-1042",
@@ -59,6 +60,7 @@ SUBJECTS = {
     "panel_frozen": "Deletes on panel fra-1 are frozen",
     "drift": "No such node.",
     "database_restored": "Billingbridge: a backup of the database was restored",
+    "undone_too_late": "The undo for MC-1042 came too late",
 }
 
 

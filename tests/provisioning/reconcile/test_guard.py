@@ -125,6 +125,28 @@ def test_an_undo_between_the_look_and_the_delete_wins(bridge: Bridge) -> None:
     assert not Operation.objects.filter(outcome=Outcome.NEEDS_STAFF).exists()
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["before it is sent", "before its answer"])
+def test_an_undo_that_comes_during_the_delete_is_told_that_it_was_too_late(
+    bridge: Bridge, after: bool
+) -> None:
+    """Nothing brings the data back; everybody reads so, and the service gets a new server."""
+    cancelled(bridge)
+    old = bridge.server().uuid
+    clock.shift(WEEK + 1)
+    with freezing("DELETE", lambda: service_undo(service=bridge.service()), after=after, seconds=1):
+        sweep_all()
+        bridge.jobs.drain()
+    outlast(bridge)
+    told = list(AuditEntry.objects.order_by("pk").values_list("action", "public"))
+    late = told.index(("server.undone_too_late", True))
+    assert told.index(("staff.undo", False)) < late < told.index(("server.created", True), late)
+    words = AuditEntry.objects.get(action="server.undone_too_late").message
+    assert "its data is gone" in words
+    assert Notification.objects.filter(key__startswith="undone_too_late:").count() == 1
+    assert bridge.server().uuid != old
+    assert bridge.service().converged
+
+
 @pytest.mark.req("CAL-04", "T83-05")
 def test_a_cancellation_that_comes_a_month_late_still_leaves_its_days(bridge: Bridge) -> None:
     bridge.buy()
