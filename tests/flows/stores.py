@@ -19,6 +19,8 @@ from tests.settings import _NUMBER
 REDIS_NUMBER = 7 + _NUMBER
 """The suite's own Redis databases are the lower ones; each test process has one here."""
 QUEUE_TABLE = "django_q_ormq"
+QUEUE = "billingbridge"
+"""The queue's name in either broker."""
 
 
 class Store(Protocol):
@@ -33,6 +35,9 @@ class Store(Protocol):
 
     def queue_lose(self) -> None:
         """Throw every waiting job away."""
+
+    def queue_put(self, payload: bytes) -> None:
+        """Put something into the queue that no part of the product would."""
 
     def select(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows that no page of ours shows, such as who leads."""
@@ -60,6 +65,12 @@ class SqliteStore:
         """Deletes every row of the ORM broker."""
         with closing(self._connection()) as connection, connection:
             connection.execute(f"DELETE FROM {QUEUE_TABLE}")  # noqa: S608  (our own constant)
+
+    def queue_put(self, payload: bytes) -> None:
+        """Adds a row to the ORM broker's table."""
+        sql = f"INSERT INTO {QUEUE_TABLE} (key, payload, lock) VALUES (?, ?, '2020-01-01')"  # noqa: S608
+        with closing(self._connection()) as connection, connection:
+            connection.execute(sql, (QUEUE, payload.decode("latin-1")))
 
     def select(self, sql: str) -> list[tuple[Any, ...]]:
         """Asks the file."""
@@ -91,6 +102,13 @@ class ServerStore:
     def queue_lose(self) -> None:
         """Flushes this stack's Redis database: queue, sessions and cache."""
         self._redis_flush()
+
+    def queue_put(self, payload: bytes) -> None:
+        """Adds an entry to the list in Redis."""
+        from redis import Redis
+
+        with closing(Redis.from_url(self.redis_url)) as redis:
+            redis.rpush(f"django_q:{QUEUE}:q", payload)
 
     def select(self, sql: str) -> list[tuple[Any, ...]]:
         """Asks the database."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ import pytest
 import requests
 
 from tests.flows.conftest import StackMaker
-from tests.flows.stack import GRACE, Stack
+from tests.flows.stack import GRACE, Part, Stack
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 ORDERS = [str(number) for number in range(3001, 3021)]
@@ -35,6 +37,66 @@ def test_two_clusters_and_two_tickers_create_each_server_once(start: StackMaker)
     stack.until("another leader", lambda: leader(stack) not in (0, leads.pid))
     stack.until_served(ORDERS)
     assert stack.creates() == len(ORDERS)
+
+
+def clock_wrong(part: Part, seconds: int) -> None:
+    """Start it anew on a host whose own clock is that far ahead."""
+    part.kill()
+    settings = {"DJANGO_SETTINGS_MODULE": "tests.flows.poisoned", "TEST_CLOCK_AHEAD": str(seconds)}
+    part.env = part.env | settings
+    part.start()
+
+
+@pytest.mark.skipif("'TEST_DATABASE_URL' not in os.environ", reason="SQLite means one host, with one clock")
+def test_hosts_whose_clocks_are_minutes_off_steal_no_lease(start: StackMaker) -> None:
+    """A lease of 45 seconds, and clocks 300 seconds ahead and behind: the database's clock counts."""
+    stack = start(clusters=3, tickers=2)
+    stack.read.panel_control("POST", "settings", {"unique_external_ids": False})
+    for part, seconds in ((stack.clusters[1], 300), (stack.clusters[2], -300), (stack.tickers[1], 300)):
+        clock_wrong(part, seconds)
+    stack.arm("slow", seconds=1.5, count=5)
+    stack.order(ORDERS)
+    stack.until_served(ORDERS)
+    assert stack.creates() == len(ORDERS)
+    stack.say("subscription.updated", ORDERS[0], status="suspended")
+    stack.until("the suspension", lambda: stack.status(ORDERS[0]) == "suspended")
+
+
+def frozen(stack: Stack) -> list[int]:
+    """Every worker that has a job in hand stands still, as on a host that is swapping or migrated."""
+    pids = [pid for cluster in stack.clusters for pid in cluster.workers("processing")]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return pids
+
+
+def refused(stack: Stack) -> bool:
+    """Whether a worker's log says that its lease was gone when it wanted to write."""
+    return any("lease_lost" in log.read_text() for log in stack.folder.glob("work*.log"))
+
+
+@pytest.mark.req("CAL-01", "T83-40")
+@pytest.mark.parametrize("fault", ["slow", "drip"])
+def test_a_worker_that_freezes_past_its_lease_is_refused(start: StackMaker, fault: str) -> None:
+    """It stands still before or while the panel's answer arrives, and wakes when another has finished."""
+    stack = start(scale=10, clusters=2)
+    stack.read.panel_control("POST", "settings", {"unique_external_ids": False})
+    stack.arm(fault, seconds={"slow": 1.0, "drip": 0.005}[fault])
+    stack.say("subscription.created")
+    stack.until("the create under way", stack.create_under_way)
+    pids = frozen(stack)
+    assert pids
+    try:
+        stack.until_served(["12345"])
+        assert not refused(stack)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    stack.until("the late one refused", lambda: refused(stack))
+    assert stack.asked() == [201]
+    assert [row["outcome"] for row in stack.read.operations("12345")] == ["succeeded"]
+    stack.say("subscription.updated", status="suspended")
+    stack.until("the next change", lambda: stack.status() == "suspended")
 
 
 def test_a_clean_stop_in_the_middle_of_work_loses_nothing(start: StackMaker) -> None:
