@@ -83,6 +83,8 @@ class Daemons:
     def __init__(self, world: World) -> None:
         self.world = world
         self.calls: list[DaemonCall] = []
+        self.waiting = 0
+        """How many calls are waiting for a silent daemon."""
         self._daemons: dict[str, Daemon] = {}
         self._syncs: list[PendingSync] = []
         self._later: list[tuple[float, Callable[[], object]]] = []
@@ -110,6 +112,7 @@ class Daemons:
         behaviour = self.of(node.uuid).behaviour
         if behaviour.mode == "hang":
             self._wait(node, behaviour, request)
+            behaviour = self.of(node.uuid).behaviour
         status = 500 if broken else answer_status(behaviour)
         self.calls.append(DaemonCall(node.uuid, method, path, body, status))
         if status == 0:
@@ -120,10 +123,14 @@ class Daemons:
     def _wait(self, node: Node, behaviour: Behaviour, request: Request | None) -> None:
         """Wait for as long as the daemon is silent; any other behaviour ends it."""
         until = self.world.time() + behaviour.seconds
-        while self.world.time() < until and self.of(node.uuid).behaviour.mode == behaviour.mode:
-            if request is not None and request.hung_up():
-                raise CallerGoneError
-            self.world.pause(LOOK)
+        self.waiting += 1
+        try:
+            while self.world.time() < until and self.of(node.uuid).behaviour.mode == behaviour.mode:
+                _check_caller(request, until)
+                self.world.pause(LOOK)
+            _check_caller(request, until)
+        finally:
+            self.waiting -= 1
 
     def create(self, node: Node, server: Server, *, skip_scripts: bool, request: Request) -> None:
         """Make the server and start its installation. A caller who hangs up does not stop the daemon."""
@@ -133,12 +140,11 @@ class Daemons:
             "skip_scripts": skip_scripts,
         }
         behaviour = self.of(node.uuid).behaviour
-        until = self.world.time() + (behaviour.seconds if behaviour.mode == "hang" else 0.0)
         try:
             self.call(node, "POST", "/api/servers", body, request=request)
-        except CallerGoneError:
+        except CallerGoneError as gone:
             if answer_status(behaviour) == HTTPStatus.OK:
-                self.later(until, lambda: self._made(node, server, skip_scripts=skip_scripts))
+                self.later(gone.until, lambda: self._made(node, server, skip_scripts=skip_scripts))
             raise
         self._made(node, server, skip_scripts=skip_scripts)
 
@@ -188,13 +194,12 @@ class Daemons:
         self._later.append((due, action))
 
     def run_due(self) -> None:
-        """Let happen what was to happen by now, in its order."""
+        """Let happen what was to happen by now, in its order; one thing may lead to another."""
         self._deliver()
-        now = self.world.time()
-        due = sorted((pair for pair in self._later if pair[0] <= now), key=lambda pair: pair[0])
-        self._later = [pair for pair in self._later if pair[0] > now]
-        for _, action in due:
-            action()
+        while due := [pair for pair in self._later if pair[0] <= self.world.time()]:
+            first = min(due, key=lambda pair: pair[0])
+            self._later.remove(first)
+            first[1]()
 
     def _deliver(self) -> None:
         """Hand the daemons the syncs whose time has come."""
@@ -271,6 +276,12 @@ class Daemons:
         found = {known.uuid: usage(known) for known in self.of(node.uuid).servers.values()}
         self._usage[node.uuid] = (now, found)
         return found
+
+
+def _check_caller(request: Request | None, until: float) -> None:
+    """The panel drops a call whose caller has hung up. Raises CallerGoneError."""
+    if request is not None and request.hung_up():
+        raise CallerGoneError(until)
 
 
 def answer_status(behaviour: Behaviour) -> int:

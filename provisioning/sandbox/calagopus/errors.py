@@ -16,7 +16,14 @@ class PanelError(Exception):
 
 
 class CallerGoneError(Exception):
-    """The caller hung up while the panel waited: the handler is dropped and cleans nothing up."""
+    """The caller hung up while the panel waited: the handler is dropped and cleans nothing up.
+
+    ``until`` is the world time at which the silent daemon comes to itself.
+    """
+
+    def __init__(self, until: float) -> None:
+        super().__init__(until)
+        self.until = until
 
 
 def bad(text: str) -> PanelError:

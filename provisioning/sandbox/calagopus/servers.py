@@ -43,8 +43,8 @@ def server_delete(call: Call) -> Response:
     backups = [b for b in state.backups.values() if b.server == server.uuid]
     try:
         call.daemons.delete(node, server, request=call.request)
-    except CallerGoneError:
-        _finish_alone(call, server, force=force)
+    except CallerGoneError as gone:
+        _finish_alone(call, server, gone.until, force=force)
         raise
     except DaemonError as error:
         if not force:
@@ -56,7 +56,7 @@ def server_delete(call: Call) -> Response:
     return done()
 
 
-def _finish_alone(call: Call, server: Server, *, force: bool) -> None:
+def _finish_alone(call: Call, server: Server, until: float, *, force: bool) -> None:
     """The deletion is a task of its own: it goes on when the caller has hung up."""
     node = call.state.nodes[server.node]
     behaviour = call.daemons.of(node.uuid).behaviour
@@ -66,7 +66,7 @@ def _finish_alone(call: Call, server: Server, *, force: bool) -> None:
         if gone and server.uuid in call.world.state.servers:
             remove(call.world.state, server)
 
-    call.daemons.later(call.world.time() + behaviour.seconds, finish)
+    call.daemons.later(until, finish)
 
 
 def _delete_backup(call: Call, server: Server, backup: Backup) -> None:
