@@ -18,6 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from provisioning.lib import clock, failpoints
 from provisioning.reconcile import heartbeats, transport
+from provisioning.reconcile.restored import mark_file
 from provisioning.reconcile.schedules import sweep_all, sweep_due
 from provisioning.sandbox.world import State
 from tests.bridge import Bridge
@@ -110,6 +111,8 @@ class Moment:
         connection = connections[DEFAULT_DB_ALIAS]
         connection.ensure_connection()
         self.rows.backup(connection.connection)
+        # Going back is this test's own doing: the product would take it for a restored backup, and stop.
+        mark_file().unlink(missing_ok=True)
         world = self.bridge.panel.world
         with world.lock:
             # A copy again: what happens from here on must not change what is kept.
