@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from provisioning.sandbox.calagopus.rows import Backup, Egg, Schedule, Server, Subuser
-from provisioning.sandbox.calagopus.serializers import Shown, person, primary, server
+from provisioning.sandbox.calagopus.serializers import Shown, columns, person, primary, server
 from provisioning.sandbox.calagopus.world import State, shown_time
 
 LIMITS = ("cpu", "memory", "swap", "disk")
@@ -41,12 +41,7 @@ def client_server(state: State, row: Server, *, is_owner: bool, permissions: lis
         "name": row.name,
         "description": row.description,
         "limits": {name: row.limits[name] for name in LIMITS},
-        "feature_limits": row.feature_limits,
-        "startup": row.startup,
-        "image": row.image,
-        "auto_kill": row.auto_kill,
-        "auto_start_behavior": row.auto_start_behavior,
-        "timezone": row.timezone,
+        **columns(row, "feature_limits", "startup", "image", "auto_kill", "auto_start_behavior", "timezone"),
         "created": shown_time(row.created),
     }
 
@@ -54,10 +49,7 @@ def client_server(state: State, row: Server, *, is_owner: bool, permissions: lis
 def client_egg(row: Egg) -> Shown:
     """What a customer sees of an egg."""
     return {
-        "uuid": row.uuid,
-        "name": row.name,
-        "description": row.description,
-        "startup_commands": row.startup_commands,
+        **columns(row, "uuid", "name", "description", "startup_commands"),
         "separate_port": row.body["separate_port"],
         "features": row.body["features"],
         "docker_images": row.docker_images,
@@ -78,11 +70,7 @@ def subuser(state: State, row: Subuser) -> Shown:
 def schedule(row: Schedule) -> Shown:
     """A schedule."""
     return {
-        "uuid": row.uuid,
-        "name": row.name,
-        "enabled": row.enabled,
-        "triggers": row.triggers,
-        "condition": row.condition,
+        **columns(row, "uuid", "name", "enabled", "triggers", "condition"),
         "last_run": None,
         "last_failure": None,
         "created": shown_time(row.created),
@@ -94,16 +82,9 @@ def backup(row: Backup) -> Shown:
     return {
         "uuid": row.uuid,
         "backup_group_uuid": None,
-        "name": row.name,
-        "ignored_files": row.ignored_files,
-        "is_successful": row.is_successful,
+        **columns(row, "name", "ignored_files", "is_successful"),
         "is_locked": False,
-        "is_browsable": row.is_browsable,
-        "is_streaming": row.is_streaming,
-        "checksum": row.checksum,
-        "bytes": row.bytes,
-        "files": row.files,
-        "metadata": row.metadata,
+        **columns(row, "is_browsable", "is_streaming", "checksum", "bytes", "files", "metadata"),
         "deletion_status": None,
         "completed": shown_time(row.completed),
         "created": shown_time(row.created),

@@ -16,6 +16,7 @@ from provisioning.sandbox.calagopus.rows import (
     OAuthLink,
     OAuthProvider,
     Role,
+    Row,
     Server,
     User,
 )
@@ -25,15 +26,15 @@ Shown = dict[str, object]
 DISK_CONFIGS = ("s3", "restic", "pbs", "kopia")
 
 
+def columns(row: Row, *names: str) -> Shown:
+    """The row's fields that are shown as they are."""
+    return {name: getattr(row, name) for name in names}
+
+
 def backup_configuration(row: BackupConfiguration) -> Shown:
     """Secrets and all, as the panel does."""
     return {
-        "uuid": row.uuid,
-        "name": row.name,
-        "description": row.description,
-        "maintenance_enabled": row.maintenance_enabled,
-        "shared": row.shared,
-        "backup_disk": row.backup_disk,
+        **columns(row, "uuid", "name", "description", "maintenance_enabled", "shared", "backup_disk"),
         "backup_configs": {kind: row.configs.get(kind) for kind in DISK_CONFIGS},
         "created": shown_time(row.created),
     }
@@ -49,9 +50,7 @@ def location(state: State, row: Location) -> Shown:
     return {
         "uuid": row.uuid,
         "backup_configuration": _configuration(state, row.backup_configuration),
-        "name": row.name,
-        "description": row.description,
-        "flag": row.flag,
+        **columns(row, "name", "description", "flag"),
         "created": shown_time(row.created),
     }
 
@@ -62,16 +61,19 @@ def node(state: State, row: Node) -> Shown:
         "uuid": row.uuid,
         "location": location(state, state.locations[row.location]),
         "backup_configuration": _configuration(state, row.backup_configuration),
-        "name": row.name,
-        "description": row.description,
-        "deployment_enabled": row.deployment_enabled,
-        "maintenance_enabled": row.maintenance_enabled,
-        "public_url": row.public_url,
-        "url": row.url,
-        "sftp_host": row.sftp_host,
-        "sftp_port": row.sftp_port,
-        "memory": row.memory,
-        "disk": row.disk,
+        **columns(
+            row,
+            "name",
+            "description",
+            "deployment_enabled",
+            "maintenance_enabled",
+            "public_url",
+            "url",
+            "sftp_host",
+            "sftp_port",
+            "memory",
+            "disk",
+        ),
         "created": shown_time(row.created),
     }
 
@@ -79,10 +81,7 @@ def node(state: State, row: Node) -> Shown:
 def nest(row: Nest) -> Shown:
     """A nest."""
     return {
-        "uuid": row.uuid,
-        "name": row.name,
-        "description": row.description,
-        "author": row.author,
+        **columns(row, "uuid", "name", "description", "author"),
         "created": shown_time(row.created),
     }
 
@@ -93,9 +92,7 @@ def egg(row: Egg) -> Shown:
     return {
         "uuid": row.uuid,
         "egg_repository_egg": None,
-        "name": row.name,
-        "description": row.description,
-        "author": row.author,
+        **columns(row, "name", "description", "author"),
         "config_files": body["config_files"],
         "config_startup": body["config_startup"],
         "config_stop": body["config_stop"],
@@ -111,12 +108,7 @@ def egg(row: Egg) -> Shown:
 
 
 def _named(row: EggVariable) -> Shown:
-    return {
-        "name": row.name,
-        "name_translations": row.name_translations,
-        "description": row.description,
-        "description_translations": row.description_translations,
-    }
+    return columns(row, "name", "name_translations", "description", "description_translations")
 
 
 def egg_variable(row: EggVariable) -> Shown:
@@ -124,13 +116,16 @@ def egg_variable(row: EggVariable) -> Shown:
     return {
         "uuid": row.uuid,
         **_named(row),
-        "order": row.order,
-        "env_variable": row.env_variable,
-        "default_value": row.default_value,
-        "user_viewable": row.user_viewable,
-        "user_editable": row.user_editable,
-        "is_secret": row.is_secret,
-        "rules": row.rules,
+        **columns(
+            row,
+            "order",
+            "env_variable",
+            "default_value",
+            "user_viewable",
+            "user_editable",
+            "is_secret",
+            "rules",
+        ),
         "created": shown_time(row.created),
     }
 
@@ -152,12 +147,15 @@ def server_variable(row: EggVariable, server: Server) -> Shown:
 def role(row: Role) -> Shown:
     """A role."""
     return {
-        "uuid": row.uuid,
-        "name": row.name,
-        "description": row.description,
-        "require_two_factor": row.require_two_factor,
-        "admin_permissions": row.admin_permissions,
-        "server_permissions": row.server_permissions,
+        **columns(
+            row,
+            "uuid",
+            "name",
+            "description",
+            "require_two_factor",
+            "admin_permissions",
+            "server_permissions",
+        ),
         "created": shown_time(row.created),
     }
 
@@ -172,18 +170,11 @@ def user(state: State, row: User, *, own: bool = False) -> Shown:
         "username": row.username,
         "role": role(held) if held else None,
         "avatar": None,
-        "email": row.email,
-        "name_first": row.name_first,
-        "name_last": row.name_last,
-        "admin": row.admin,
-        "frozen": row.frozen,
-        "suspended": row.suspended,
+        **columns(row, "email", "name_first", "name_last", "admin", "frozen", "suspended"),
         "totp_enabled": False,
         "totp_last_used": None,
         "require_two_factor": bool(held and held.require_two_factor),
-        "language": row.language,
-        "toast_position": row.toast_position,
-        "start_on_grouped_servers": row.start_on_grouped_servers,
+        **columns(row, "language", "toast_position", "start_on_grouped_servers"),
         "has_password": row.password is not None,
         "created": shown_time(row.created),
     }
@@ -206,10 +197,7 @@ def api_key(row: ApiKey) -> Shown:
         "uuid": row.uuid,
         "name": row.name,
         "key_start": row.start,
-        "allowed_ips": row.allowed_ips,
-        "user_permissions": row.user_permissions,
-        "admin_permissions": row.admin_permissions,
-        "server_permissions": row.server_permissions,
+        **columns(row, "allowed_ips", "user_permissions", "admin_permissions", "server_permissions"),
         "last_used": shown_time(row.last_used),
         "expires": shown_time(row.expires),
         "created": shown_time(row.created),
@@ -290,9 +278,7 @@ def node_allocation(state: State, row: Allocation, holder: AllocationLink | None
     return {
         "uuid": row.uuid,
         "server": server(state, held_by) if held_by else None,
-        "ip": row.ip,
-        "ip_alias": row.ip_alias,
-        "port": row.port,
+        **columns(row, "ip", "ip_alias", "port"),
         "created": shown_time(row.created),
     }
 
@@ -313,17 +299,20 @@ def server(state: State, row: Server) -> Shown:
         "status": row.status,
         "is_suspended": row.suspended,
         "is_transferring": row.transfer is not None,
-        "name": row.name,
-        "description": row.description,
-        "limits": row.limits,
-        "pinned_cpus": row.pinned_cpus,
-        "feature_limits": row.feature_limits,
-        "startup": row.startup,
-        "image": row.image,
-        "auto_kill": row.auto_kill,
-        "auto_start_behavior": row.auto_start_behavior,
-        "timezone": row.timezone,
-        "hugepages_passthrough_enabled": row.hugepages_passthrough_enabled,
-        "kvm_passthrough_enabled": row.kvm_passthrough_enabled,
+        **columns(
+            row,
+            "name",
+            "description",
+            "limits",
+            "pinned_cpus",
+            "feature_limits",
+            "startup",
+            "image",
+            "auto_kill",
+            "auto_start_behavior",
+            "timezone",
+            "hugepages_passthrough_enabled",
+            "kvm_passthrough_enabled",
+        ),
         "created": shown_time(row.created),
     }
