@@ -26,7 +26,7 @@ from provisioning.drivers.types import (
 )
 from provisioning.exceptions import BillingBridgeError, NeedsStaff, PanelWaiting
 from provisioning.lib import clock
-from provisioning.models import Operation, Panel, PanelAccount, Service
+from provisioning.models import Drift, Operation, Panel, PanelAccount, Service
 from provisioning.reconcile import brake, create, guard, installs
 from provisioning.reconcile.accounts import account_ensure, account_follow, account_known
 from provisioning.reconcile.lease import Lease
@@ -99,6 +99,8 @@ class Converge:
                 # Look again (DESIGN rule 2): a server that is gone would be asked for by its old id for ever.
                 self.forget_look()
                 raise
+            except WrongServer as error:
+                raise self._owned_up(stored, plan, error) from error
         look = self.fresh_look()
         # Computed after the look, which may have taken an adopted server's own mark over.
         return self.carry_out(self.desired(), look)
@@ -111,7 +113,19 @@ class Converge:
         if self.service.observed.get("panel_url") != self.panel.url:
             # Another address may be another panel, on which that number is somebody else's server (B14).
             return None
+        if Drift.objects.filter(service=self.service, resolved_at=None).exists():
+            # A comparison has seen something else than that look, as after a restore of the panel.
+            return None
         return Observed.from_json(self.service.observed)
+
+    def _owned_up(self, stored: Observed, plan: Plan, error: WrongServer) -> WrongServer:
+        """A change that rested on the last look met a stranger: staff have to know what was done to whom."""
+        sent = "; ".join(line[2:] for line in plan.lines())
+        return WrongServer(
+            f"{error.detail.removesuffix(create.NOT_TOUCHED)}Before that was seen, “{sent}” had been sent to "
+            f"server {stored.server_id}: look at it on the panel, and take that back there.",
+            reason=error.reason,
+        )
 
     def fresh_look(self) -> Look:
         """Reads the server now; a look at a running install is counted as polling."""
@@ -128,14 +142,14 @@ class Converge:
         if self.service.server_id and seen.server_id != self.service.server_id:
             raise WrongServer(
                 f"Server {seen.server_id} carries our mark {seen.mark}, but this service's server is "
-                f"{self.service.server_id}. Neither was touched.",
+                f"{self.service.server_id}. {create.NOT_TOUCHED}",
                 reason="two_servers",
             )
         owner = self.account.panel_user_id if self.account else ""
         if owner and seen.owner != owner:
             raise WrongServer(
                 f"Server {seen.server_id} belongs to panel user {seen.owner}, not to {owner}. "
-                "Nothing was touched.",
+                f"{create.NOT_TOUCHED}",
                 reason="wrong_owner",
             )
         if seen.mark != self.service.external_id:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from provisioning.reconcile.converge import Converge
 
 LOOKS_BEFORE_RETRY = 2
+NOT_TOUCHED = "Nothing was touched."
 
 
 def first_look(job: Converge) -> Look:
@@ -173,6 +174,6 @@ def adopt_mark(job: Converge, seen: Observed) -> None:
             return
     raise WrongServer(
         f"Server {seen.server_id} carries the mark {seen.mark or '(none)'}, not {service.external_id}. "
-        "Nothing was touched.",
+        f"{NOT_TOUCHED}",
         reason="wrong_mark",
     )

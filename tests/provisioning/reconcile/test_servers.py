@@ -117,7 +117,7 @@ def test_our_mark_on_a_second_server_stops_everything(bridge: Bridge) -> None:
     server.id = 77
     bridge.panel.state.servers[77] = server
     bridge.say("subscription.updated", product_id="frost-knight")
-    refused(bridge, "two_servers", "Neither was touched")
+    refused(bridge, "two_servers", "Nothing was touched")
 
 
 @pytest.mark.parametrize("change", ["frost-knight", "suspend"])
