@@ -56,7 +56,7 @@ def container(server: Server) -> Body:
 
 
 def configuration(state: State, server: Server) -> Body:
-    """Everything, as sent with each sync."""
+    """Everything, as sent with each sync; later changes of the rows do not reach it."""
     egg = state.eggs[server.egg]
     settings: Body = {
         "uuid": server.uuid,

@@ -4,7 +4,6 @@ The panel waits for it without a limit when it creates or deletes; a PATCH does 
 it tells may come late or in another order than it was sent (contract sections 1 and 10).
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -149,7 +148,7 @@ class Daemons:
         self._made(node, server, skip_scripts=skip_scripts)
 
     def _made(self, node: Node, server: Server, *, skip_scripts: bool) -> None:
-        told = copy.deepcopy(configuration(self.world.state, server))
+        told = configuration(self.world.state, server)
         self.of(node.uuid).servers[server.uuid] = DaemonServer(server.uuid, told)
         self.schedule_install(server.uuid, 0.0 if skip_scripts else self.world.settings.installs.delay)
 
@@ -180,7 +179,7 @@ class Daemons:
             due = min(waiting) - 1e-6
         elif settings.sync_order == "random":
             due = now + self.world.random.uniform(0.0, 2 * settings.sync_delay)
-        body = copy.deepcopy(configuration(self.world.state, server))
+        body = configuration(self.world.state, server)
         self._syncs.append(PendingSync(due, server.node, server.uuid, body))
         self._deliver()
 

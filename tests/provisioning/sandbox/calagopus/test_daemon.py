@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import requests
 
 from provisioning.sandbox.calagopus.rows import Server
 from provisioning.sandbox.calagopus.server import CalagopusSandbox
@@ -155,6 +156,18 @@ def test_a_caller_who_hangs_up_leaves_the_row_whatever_the_daemon_says(
     panel.advance(61)
     assert panel.state.servers[server.uuid].status == shown
     assert (panel.daemon_view(server.uuid) is not None) is knows
+
+
+def test_who_hung_up_is_gone_also_when_the_daemon_answers_first(
+    panel: CalagopusSandbox, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.sandbox.calagopus.daemon.LOOK", 0.15)
+    panel.daemon_set("hang", seconds=60, status=500)
+    with pytest.raises(requests.ReadTimeout):
+        api.session.post(api.url + SERVERS, json=server_body(panel), timeout=0.05)
+    panel.advance(61)
+    waiting(panel, 0)
+    assert [s.status for s in panel.state.servers.values()] == ["installing"]
 
 
 def test_a_retry_after_hanging_up_makes_a_second_server(panel: CalagopusSandbox, api: Api) -> None:
