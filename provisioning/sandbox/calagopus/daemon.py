@@ -5,13 +5,13 @@ it tells may come late or in another order than it was sent (contract sections 1
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
 from provisioning.sandbox.calagopus.configuration import configuration
 from provisioning.sandbox.calagopus.errors import CallerGoneError
-from provisioning.sandbox.calagopus.rows import Node, Server
+from provisioning.sandbox.calagopus.rows import Daemon, DaemonServer, Node, Server
 from provisioning.sandbox.calagopus.world import State, World
 from provisioning.sandbox.daemon import Behaviour
 from provisioning.sandbox.http import Request
@@ -23,26 +23,6 @@ POWERED = {"start": "running", "restart": "running", "stop": "offline", "kill": 
 Body = dict[str, Any]
 
 
-@dataclass
-class DaemonServer:
-    """A server as its daemon knows it: what it was last told, and whether it runs."""
-
-    uuid: str
-    told: Body = field(default_factory=dict)
-    power: str = "offline"
-
-    @property
-    def suspended(self) -> bool:
-        """What the daemon believes about the suspension."""
-        return bool(self.told.get("settings", {}).get("suspended"))
-
-    @property
-    def build(self) -> Body:
-        """The limits that the daemon enforces."""
-        held: Body = self.told.get("settings", {}).get("build", {})
-        return held
-
-
 @dataclass(frozen=True)
 class DaemonCall:
     """A call that a daemon got; ``status`` 0: it was not there."""
@@ -52,14 +32,6 @@ class DaemonCall:
     path: str
     body: Body | None
     status: int
-
-
-@dataclass
-class Daemon:
-    """One node's daemon."""
-
-    behaviour: Behaviour = field(default_factory=Behaviour)
-    servers: dict[str, DaemonServer] = field(default_factory=dict)
 
 
 @dataclass
@@ -84,14 +56,13 @@ class Daemons:
         self.calls: list[DaemonCall] = []
         self.waiting = 0
         """How many calls are waiting for a silent daemon."""
-        self._daemons: dict[str, Daemon] = {}
         self._syncs: list[PendingSync] = []
         self._later: list[tuple[float, Callable[[], object]]] = []
         self._usage: dict[str, tuple[float, Body]] = {}
 
     def of(self, node: str) -> Daemon:
         """The daemon of a node."""
-        return self._daemons.setdefault(node, Daemon())
+        return self.world.state.daemons.setdefault(node, Daemon())
 
     def view(self, server: Server) -> DaemonServer | None:
         """What the daemon of the server's node knows about it."""

@@ -4,6 +4,9 @@ Numbers as on the panel: MiB for memory, swap and disk, percent for CPU, 0 = unl
 """
 
 from dataclasses import dataclass, field
+from typing import Any
+
+from provisioning.sandbox.daemon import Behaviour
 
 KEY_START = 16
 
@@ -282,3 +285,31 @@ class Activity(Row):
     server: str | None
     ip: str | None
     data: dict[str, object]
+
+
+@dataclass
+class DaemonServer:
+    """A server as its daemon knows it: what it was last told, and whether it runs."""
+
+    uuid: str
+    told: dict[str, Any] = field(default_factory=dict)
+    power: str = "offline"
+
+    @property
+    def suspended(self) -> bool:
+        """What the daemon believes about the suspension."""
+        return bool(self.told.get("settings", {}).get("suspended"))
+
+    @property
+    def build(self) -> dict[str, Any]:
+        """The limits that the daemon enforces."""
+        held: dict[str, Any] = self.told.get("settings", {}).get("build", {})
+        return held
+
+
+@dataclass
+class Daemon:
+    """One node's daemon."""
+
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    servers: dict[str, DaemonServer] = field(default_factory=dict)

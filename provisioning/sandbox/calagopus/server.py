@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from provisioning.sandbox.base import PanelServer
-from provisioning.sandbox.calagopus.daemon import DaemonServer
 from provisioning.sandbox.calagopus.panel import Panel
-from provisioning.sandbox.calagopus.rows import Server, User
+from provisioning.sandbox.calagopus.rows import DaemonServer, Server, User
 from provisioning.sandbox.calagopus.seed import seed_admin, seed_catalogue, seed_fleet, seed_services
 from provisioning.sandbox.calagopus.world import Settings, State, World
 from provisioning.sandbox.daemon import Behaviour

@@ -13,6 +13,7 @@ from provisioning.sandbox.calagopus.rows import (
     ApiKey,
     Backup,
     BackupConfiguration,
+    Daemon,
     DatabaseHost,
     Egg,
     EggVariable,
@@ -64,6 +65,7 @@ class State:
     schedules: dict[str, Schedule] = field(default_factory=dict)
     activities: list[Activity] = field(default_factory=list)
     mails: list[Mail] = field(default_factory=list)
+    daemons: dict[str, Daemon] = field(default_factory=dict)
 
     def server_links(self, server: Server) -> list[AllocationLink]:
         """The server's holds on allocations, oldest first."""

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from provisioning.sandbox.calagopus.daemon import DaemonServer
-from provisioning.sandbox.calagopus.rows import Server, User
+from provisioning.sandbox.calagopus.rows import DaemonServer, Server, User
 from provisioning.sandbox.calagopus.server import CalagopusSandbox
 from tests.provisioning.sandbox.client import Api
 

@@ -127,3 +127,12 @@ def test_customers_see_no_marks_and_no_suspended_server(panel: CalagopusSandbox,
         api("PATCH", f"{SERVERS}/{server.uuid}", {"suspended": True})
         assert errors(ada("GET", f"{path}/resources")) == ["server is suspended"]
         assert errors(ada("GET", SERVERS)) == ["unauthorized"]
+
+
+def test_a_snapshot_holds_what_the_daemons_know(panel: CalagopusSandbox, api: Api) -> None:
+    server = make_server(panel, api)
+    before = panel.world.snapshot()
+    api("DELETE", f"{SERVERS}/{server.uuid}", {})
+    panel.world.state = before
+    assert told(panel, server).power == "running"
+    assert api("DELETE", f"{SERVERS}/{server.uuid}", {}).status_code == 200
