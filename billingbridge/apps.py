@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 
@@ -14,8 +15,9 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect receivers and take the libraries' own leaking pages out of the admin."""
-        from billingbridge import admin_site, logging, second_factor
+        from billingbridge import admin_site, logging, second_factor, stores
 
+        connection_created.connect(stores.insert_in_one_step, dispatch_uid="billingbridge.insert_in_one_step")
         admin_site.secure_sign_in()
         admin_site.hide_library_models()
         second_factor.connect()

@@ -6,6 +6,8 @@ every row that is due says so itself (`next_check_at`, `next_attempt_at`).
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,12 +16,13 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connections, transaction
 from django.utils.module_loading import import_string
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 PROCESS_EVENT = "provisioning.inbox.tasks.process_event"
+PROCESS_EVENTS = "provisioning.inbox.tasks.process_events"
 CHECK_DRIFT = "provisioning.reconcile.tasks.check_drift"
 RECONCILE_SERVICE = "provisioning.reconcile.tasks.reconcile_service"
 SEND_NOTIFICATION = "provisioning.notifications.tasks.send_notification"
@@ -98,3 +101,48 @@ def _wake(path: str, ident: int) -> None:
 def enqueue(path: str, ident: int) -> None:
     """Wakes a worker for this row once the present transaction is committed."""
     transaction.on_commit(lambda: _wake(path, ident))
+
+
+class Bell:
+    """Wakes a worker for the first of many events at once, and for all that follow within a moment together.
+
+    The job takes every event that waits, so a crowd of webhooks costs a few jobs, not one each. A process
+    that is killed in that moment leaves its last events to the sweep, as with any lost job.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rung = float("-inf")
+        self._covered = False
+
+    def ring(self, ident: int) -> None:
+        """An event is committed; ids that come while a wake-up is on its way are covered by it."""
+        with self._lock:
+            if self._covered:
+                return
+            now = time.monotonic()
+            left = self._rung + settings.WAKE_PAUSE_SECONDS - now
+            if left > 0:
+                self._covered = True
+                # Not a daemon: a web server that ends in good order sends its last wake-up first.
+                threading.Timer(left, self._ring_late, (ident,)).start()
+                return
+            self._rung = now
+        _send(PROCESS_EVENTS, ident)
+
+    def _ring_late(self, ident: int) -> None:
+        with self._lock:
+            # Before the job is sent: what is committed from here on rings again.
+            self._rung, self._covered = time.monotonic(), False
+        try:
+            _send(PROCESS_EVENTS, ident)
+        finally:
+            connections.close_all()
+
+
+_bell = Bell()
+
+
+def enqueue_event(ident: int) -> None:
+    """Has this event and all others that wait processed, once the present transaction is committed."""
+    transaction.on_commit(lambda: _bell.ring(ident))

@@ -15,7 +15,7 @@ from provisioning.models import Event, Notification, Service
 def event_stored(sender: type[Event], instance: Event, created: bool, **_: Any) -> None:
     """A stored event is processed."""
     if created:
-        queue.enqueue(queue.PROCESS_EVENT, instance.pk)
+        queue.enqueue_event(instance.pk)
 
 
 @receiver(post_save, sender=Service, dispatch_uid="generation_raised")

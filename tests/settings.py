@@ -31,6 +31,8 @@ os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="billingbridge-tests-")
 
 from billingbridge.settings import *  # noqa: E402, F403
 
+# A test's jobs are sent at once, by its own thread.
+WAKE_PAUSE_SECONDS = 0
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STORAGES = {

@@ -9,12 +9,13 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import hashlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from provisioning import audit
 from provisioning.choices import ActorKind
@@ -104,10 +105,14 @@ def _digest(body: bytes) -> str:
 
 
 def _insert(endpoint: WebhookEndpoint, origin: Origin, *, sender_id: str, **fields: Any) -> Event | None:
-    """The new row, or None where the pair (endpoint, sender's id) is taken."""
+    """The new row, or None where the pair (endpoint, sender's id) is taken.
+
+    One INSERT that commits by itself: a transaction around it would hold SQLite's only write lock while
+    Python prepares the statement. Inside of another transaction a savepoint keeps that one usable.
+    """
     now = clock.now()
     try:
-        with transaction.atomic():
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
             return Event.objects.create(
                 endpoint=endpoint,
                 connection_id=endpoint.connection_id,

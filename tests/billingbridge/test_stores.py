@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
-from django.db import models
+from django.db import connection, models
+from django.test.utils import CaptureQueriesContext
 
 from billingbridge import stores
 from billingbridge.settings import Q_CLUSTER
@@ -123,3 +124,12 @@ def test_static_files_are_gzipped_and_hashed(tmp_path: Path) -> None:
     assert {".css", ".gz"} <= kinds
     assert ".br" not in kinds
     assert storage.url("base.css") != "/static/base.css"
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only there does a result keep the write lock")
+def test_an_insert_asks_for_no_result_on_sqlite() -> None:
+    with CaptureQueriesContext(connection) as queries:
+        user = User.objects.create(username="ada")
+    assert User.objects.get(username="ada").pk == user.pk
+    assert not [query["sql"] for query in queries if "RETURNING" in query["sql"]]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from django.db import transaction
 from pytest_django import Settings
 
 from provisioning import queue
@@ -93,3 +95,54 @@ def test_the_sweep_is_told_how_much_room_there_is(
     settings.Q_CLUSTER = {"workers": 3}
     monkeypatch.setattr(queue, "_broker", lambda: Broker(waiting))
     assert queue.room() == room
+
+
+@pytest.fixture
+def rung(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> list[int]:
+    """The events that a worker was woken for, in order."""
+    settings.WAKE_PAUSE_SECONDS = 0.05
+    seen: list[int] = []
+    monkeypatch.setattr(queue, "_send", lambda path, ident: seen.append(ident))
+    return seen
+
+
+def wait_for(fact: Callable[[], bool]) -> None:
+    """Raises AssertionError if it has not come true within two seconds."""
+    ends = time.monotonic() + 2
+    while not fact():
+        assert time.monotonic() < ends, "It did not happen."
+        time.sleep(0.005)
+
+
+def test_many_events_wake_one_worker_at_once_and_one_more_together(rung: list[int]) -> None:
+    bell = queue.Bell()
+    for ident in range(1, 30):
+        bell.ring(ident)
+    assert rung == [1]
+    wait_for(lambda: len(rung) > 1)
+    assert rung == [1, 2]
+    # That one was late: the next moment begins with it.
+    bell.ring(30)
+    assert rung == [1, 2]
+    wait_for(lambda: len(rung) > 2)
+    assert rung == [1, 2, 30]
+
+
+def test_an_event_after_a_quiet_moment_wakes_at_once(rung: list[int], settings: Settings) -> None:
+    bell = queue.Bell()
+    bell.ring(1)
+    time.sleep(settings.WAKE_PAUSE_SECONDS)
+    bell.ring(2)
+    assert rung == [1, 2]
+
+
+def test_an_event_that_is_rolled_back_wakes_nobody(
+    rung: list[int], django_capture_on_commit_callbacks: Capture
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        with transaction.atomic():
+            queue.enqueue_event(1)
+            transaction.set_rollback(True)
+        queue.enqueue_event(2)
+        assert rung == []
+    assert rung == [2]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
@@ -10,14 +12,14 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from provisioning import audit
+from provisioning import audit, queue
 from provisioning.billing.events import BillingEvent
 from provisioning.choices import EventStatus
 from provisioning.inbox import early, tasks
 from provisioning.inbox.early import event_came_early
 from provisioning.inbox.registry import Handled, handles
 from provisioning.inbox.store import Origin, event_store
-from provisioning.inbox.tasks import event_replay, process_event
+from provisioning.inbox.tasks import event_replay, process_event, process_events
 from provisioning.lib import clock as project_clock
 from provisioning.models import AuditEntry, Customer, Event, Notification, Product, Service, WebhookEndpoint
 from tests import factories
@@ -297,7 +299,72 @@ def test_the_request_id_joins_event_and_timeline(endpoint: WebhookEndpoint) -> N
 
 def test_the_job_wakes_the_engine(endpoint: WebhookEndpoint, jobs: Any) -> None:
     event = stored(endpoint)
-    assert jobs.sent == [("provisioning.inbox.tasks.process_event", event.pk)]
+    assert jobs.sent == [("provisioning.inbox.tasks.process_events", event.pk)]
     jobs.clear()
     worked(event)
     assert jobs.sent == [("provisioning.reconcile.tasks.reconcile_service", Service.objects.get().pk)]
+
+
+@contextmanager
+def queue_runs() -> Iterator[None]:
+    """On-commit callbacks run at once, as they do outside of a test's transaction."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.db.transaction.on_commit", lambda callback: callback())
+        yield
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The events that were worked on, in order; none of them wakes a service."""
+    seen: list[int] = []
+
+    def works(event: Event) -> None:
+        seen.append(event.pk)
+        Event.objects.filter(pk=event.pk).update(status=EventStatus.PROCESSED)
+
+    monkeypatch.setattr(tasks, "_work", works)
+    return seen
+
+
+def test_one_wake_up_takes_all_that_wait_in_order(
+    endpoint: WebhookEndpoint, jobs: Any, tried: list[int]
+) -> None:
+    first, begun, second, third = (stored(endpoint).pk for _ in range(4))
+    Event.objects.filter(pk=begun).update(attempts=1)
+    jobs.clear()
+    process_events(second)
+    assert tried == [second, first, third]
+    # The others are not left to one worker: what is slow for one event keeps nobody else waiting.
+    assert jobs.sent == [(queue.PROCESS_EVENTS, first)]
+    process_events(first)
+    assert len(tried) == 3
+
+
+def test_a_lone_event_wakes_one_worker_only(endpoint: WebhookEndpoint, jobs: Any, tried: list[int]) -> None:
+    event = stored(endpoint)
+    jobs.clear()
+    process_events(event.pk)
+    assert (tried, jobs.sent) == ([event.pk], [])
+
+
+def test_what_does_not_fit_into_the_job_goes_to_the_next(
+    endpoint: WebhookEndpoint, jobs: Any, tried: list[int], settings: Settings
+) -> None:
+    settings.JOB_TIMEOUT_SECONDS = settings.JOB_DEADLINE_SECONDS
+    event = stored(endpoint)
+    jobs.clear()
+    process_events(event.pk)
+    assert (tried, jobs.sent) == ([], [(queue.PROCESS_EVENTS, event.pk)])
+
+
+def test_what_an_event_wakes_carries_its_request_id(
+    endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    target = "provisioning.reconcile.tasks.reconcile_service"
+    monkeypatch.setattr(target, lambda _: seen.append(audit.request_id()))
+    event = stored(endpoint)
+    Event.objects.filter(pk=event.pk).update(request_id="req-7")
+    with queue_runs():
+        process_events(event.pk)
+    assert seen == ["req-7"]

@@ -39,7 +39,7 @@ def test_a_signed_payload_is_kept_and_a_job_is_sent(jobs: Any) -> None:
     assert event.next_attempt_at == event.received_at + dt.timedelta(seconds=60)
     assert event.request_id == reply.headers["X-Request-Id"]
     assert event.verified_by == f"standard, secret …{factories.SECRET[-4:]}"
-    assert jobs.sent == [(queue.PROCESS_EVENT, event.pk)]
+    assert jobs.sent == [(queue.PROCESS_EVENTS, event.pk)]
 
 
 def test_the_same_message_again_is_a_duplicate(jobs: Any) -> None:
@@ -237,6 +237,42 @@ def test_a_message_costs_two_reads_and_one_write() -> None:
         send(endpoint, PAYLOAD, signed(PAYLOAD))
     verbs = [query["sql"].split()[0] for query in queries if "SAVEPOINT" not in query["sql"]]
     assert verbs == ["SELECT", "SELECT", "INSERT"]
+    with CaptureQueriesContext(connection) as queries:
+        send(endpoint, PAYLOAD, signed(PAYLOAD))
+    assert [query["sql"].split()[0] for query in queries if "SAVEPOINT" not in query["sql"]] == ["INSERT"]
+
+
+class Dead:
+    """A connection that the database has closed, until it is opened anew."""
+
+    in_atomic_block = False
+    connection = object()
+
+    def __init__(self, *, usable: bool) -> None:
+        self.usable, self.closed = usable, False
+
+    def is_usable(self) -> bool:
+        return self.usable
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(("usable", "status"), [(False, 202), (True, 503)])
+def test_a_message_is_kept_on_a_new_connection_where_the_old_one_died(
+    usable: bool, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, keeps = Dead(usable=usable), store.event_store
+
+    def fails_once(**given: Any) -> Any:
+        if not dead.closed:
+            raise OperationalError("the connection is closed")
+        return keeps(**given)
+
+    monkeypatch.setattr(views, "connection", dead)
+    monkeypatch.setattr(views, "event_store", fails_once)
+    assert send(factories.endpoint(), PAYLOAD, signed(PAYLOAD)).status == status
+    assert (dead.closed, Event.objects.count()) == (not usable, 0 if usable else 1)
 
 
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError, DecryptError])

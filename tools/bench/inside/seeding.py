@@ -194,6 +194,7 @@ def _events(services: int, number: int, service: Service) -> None:
     )
     # By bulk, which sends no signal: there is nothing to wake a worker for.
     Event.objects.bulk_create([event])
+    event = Event.objects.get(sender_id=event.sender_id)
     multiply(
         event,
         number,
