@@ -5,8 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from provisioning.sandbox.calagopus.calling import Call, Endpoints, done, paged, success
-from provisioning.sandbox.calagopus.errors import conflict, internal, refused
-from provisioning.sandbox.calagopus.permissions import ADMIN_KEYS, SERVER_KEYS
+from provisioning.sandbox.calagopus.errors import PanelError, conflict, internal, refused
 from provisioning.sandbox.calagopus.rows import BackupConfiguration, DatabaseHost, Location, Role
 from provisioning.sandbox.calagopus.schema import (
     Struct,
@@ -57,6 +56,11 @@ ROLE = Struct(
     needed("require_two_factor", flag),
     needed("admin_permissions", several(text)),
     needed("server_permissions", several(text)),
+)
+ROLE_RULES = (
+    *NAMED,
+    rule("admin_permissions", "admin_permissions"),
+    rule("server_permissions", "server_permissions"),
 )
 HOST = Struct(
     "CreateDatabaseHostOptions",
@@ -221,13 +225,12 @@ def role_show(call: Call) -> Response:
     return success({"role": role(call.bound(Role))})
 
 
-@ENDPOINTS.on("POST", "/roles", "roles.create", struct=ROLE, nested=True, rules=NAMED)
+@ENDPOINTS.on("POST", "/roles", "roles.create", struct=ROLE, nested=True, rules=ROLE_RULES)
 def role_create(call: Call) -> Response:
     """A new role."""
     body = call.body
-    unknown = set(body["admin_permissions"]) - set(ADMIN_KEYS)
-    if unknown or set(body["server_permissions"]) - set(SERVER_KEYS):
-        raise conflict("permissions: more permissions than self")
+    if not call.user.admin:
+        raise PanelError(403, "permissions: more permissions than self")
     check_name(call.state.roles.values(), body["name"], "role")
     row = Role(*call.world.stamp(), name=body["name"])
     change(row, body)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from provisioning.sandbox.calagopus.permissions import SERVER_KEYS
+from provisioning.sandbox.calagopus.permissions import ADMIN_KEYS, SERVER_KEYS
 
 LANGUAGES = ("ar", "de", "en", "es", "fr", "it", "nl", "no", "pl", "pt", "ro", "ru", "sk", "sv", "tr", "vi",
              "zh")  # fmt: skip
@@ -146,9 +146,14 @@ def _auto_kill(value: object, _: str) -> Iterable[str]:
         yield "auto kill seconds must be between 1 and 3600"
 
 
-def _server_permissions(value: object, _: str) -> Iterable[str]:
-    unknown = [p for p in value if p not in SERVER_KEYS] if isinstance(value, list) else []
-    yield from (f"invalid permission: {name}" for name in unknown[:1])
+def _permissions(known: list[str]) -> Callable[[object, str], Iterable[str]]:
+    """Each item must be one of the panel's permissions."""
+
+    def check(value: object, _: str) -> Iterable[str]:
+        unknown = [p for p in value if p not in known] if isinstance(value, list) else []
+        yield from (f"invalid permission: {name}" for name in unknown[:1])
+
+    return check
 
 
 def _distinct(value: object, what: str) -> Iterable[str]:
@@ -184,7 +189,8 @@ CHECKS: dict[str, Callable[[object, str], Iterable[str]]] = {
     "language": _language,
     "json_path": _json_path,
     "auto_kill": _auto_kill,
-    "server_permissions": _server_permissions,
+    "admin_permissions": _permissions(ADMIN_KEYS),
+    "server_permissions": _permissions(SERVER_KEYS),
     "distinct": _distinct,
     "filled": _filled,
     "variable_names": _variable_names,
