@@ -21,12 +21,15 @@ from provisioning.drivers.types import (
     ChangeKind,
     ConnectionReport,
     Desired,
+    LaterCheck,
     ListPage,
     Look,
+    LostLooks,
     Memory,
     Observed,
     PanelConfig,
     Plan,
+    RateWindow,
     ServerRef,
     ServerState,
     SignIn,
@@ -39,7 +42,7 @@ from provisioning.lib.ratelimit import retry_after
 T = TypeVar("T")
 
 
-UNITS = {"memory": " MiB", "swap": " MiB", "disk": " MiB", "cpu": " %"}
+UNITS = {"memory": " MiB", "memory_overhead": " MiB", "swap": " MiB", "disk": " MiB", "cpu": " %"}
 """What a limit is counted in, for the lines that people read."""
 
 
@@ -56,12 +59,18 @@ class PanelDriver(ABC):
     """Whether the panel itself refuses a second server with the same mark."""
     default_rate: ClassVar[int]
     """Calls a minute that the panel is known to allow, until its own header says otherwise."""
+    rate_window: ClassVar[RateWindow | None] = None
+    """How the panel counts calls, where a steady rate alone would not keep within its limit."""
+    shortest_name: ClassVar[int] = 1
+    """Characters that the name of a server must have at least."""
 
     def __init__(self, config: PanelConfig, transport: Transport, memory: Memory) -> None:
         """Binds the driver to one panel for one job."""
         self.config = config
         self.transport = transport
         self.memory = memory
+        self.remarks: list[str] = []
+        """What staff should know of this job, though it was done: the engine tells them once it has ended."""
 
     @classmethod
     @abstractmethod
@@ -74,7 +83,12 @@ class PanelDriver(ABC):
         return ""
 
     @classmethod
-    def panel_trouble(cls, answer: Answer) -> bool:
+    def key_name(cls, _api_key: str) -> str:
+        """The part of a key by which the panel itself names it; empty where it has no such."""
+        return ""
+
+    @classmethod
+    def panel_trouble(cls, answer: Answer, _method: str = "GET") -> bool:
         """Whether an answer says that the whole panel is in trouble: what opens the breaker."""
         return answer.status >= 500
 
@@ -94,6 +108,14 @@ class PanelDriver(ABC):
     @abstractmethod
     def observe(self, ref: ServerRef) -> Look:
         """One fresh full look. ABSENT only on proof; raises Unknown and its like otherwise."""
+
+    def observe_lost(self, mark: str, _owner: str, _pinned: Mapping[str, Any]) -> Look:
+        """The look for a server whose create got no answer: by its mark. Raises WrongServer for two."""
+        return self.observe(ServerRef(mark))
+
+    def lost_looks(self, _pinned: Mapping[str, Any]) -> LostLooks:
+        """When to look for the server of a create that got no answer, before another one may be sent."""
+        return LostLooks()
 
     @abstractmethod
     def account_ensure(self, want: AccountWant) -> Account:
@@ -125,6 +147,30 @@ class PanelDriver(ABC):
     @abstractmethod
     def pin(self, desired: Desired) -> dict[str, Any]:
         """Chooses what must be the same in each try of a create (the allocation). Raises NoCapacity."""
+
+    def pin_taken(self, _desired: Desired) -> bool:
+        """Whether what a refused create had pinned is known to be somebody else's. May ask the panel.
+
+        False keeps the choice: an earlier create of ours may have come true on it. Raises Unknown.
+        """
+        return True
+
+    def blind(self, _observed: Observed) -> frozenset[ChangeKind]:
+        """The changes that may rest on the last stored look, which is given.
+
+        All others send back part of what they saw, and that may have been edited on the panel since.
+        """
+        return frozenset({ChangeKind.SUSPEND, ChangeKind.UNSUSPEND})
+
+    def later_checks(
+        self, _kinds: frozenset[ChangeKind], _before: Look, _after: Observed
+    ) -> list[LaterCheck]:
+        """What an applied change leaves to be checked later, as an operation of its own."""
+        return []
+
+    def check_later(self, _check: LaterCheck, _observed: Observed) -> bool:
+        """Makes such a check: True if all is well or nothing can be proven; False if it was told again."""
+        return True
 
     @abstractmethod
     def apply(self, change: Change, desired: Desired, observed: Look) -> Observed | None:

@@ -60,6 +60,14 @@ class Fields:
         """A nested object."""
         return Fields(self._value(key, dict), f"{self._name} {key}")
 
+    def inner_or_none(self, key: str) -> Fields | None:
+        """A nested object, or null."""
+        return None if self._value(key, dict, type(None)) is None else self.inner(key)
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        """A nested object as it is."""
+        return dict(self._value(key, dict))
+
     def items(self, key: str) -> list[Any]:
         """A list of whatever."""
         return list(self._value(key, list))

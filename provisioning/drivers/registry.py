@@ -6,7 +6,7 @@ import importlib
 
 from provisioning.drivers.base import PanelDriver
 
-_MODULES = ("provisioning.drivers.pterodactyl.driver",)
+_MODULES = ("provisioning.drivers.pterodactyl.driver", "provisioning.drivers.calagopus.driver")
 _drivers: dict[str, type[PanelDriver]] = {}
 
 

@@ -7,7 +7,8 @@ product is saved means that staff read the sentence, not a customer's failed ord
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 Check = Callable[[str, str, bool], str]
 """Takes argument, value, and whether the value counts as a number. Returns a problem or an empty text."""
@@ -27,6 +28,37 @@ def problem(rules: str, value: str) -> str:
     numeric = bool(names & {"numeric", "integer"})
     found = (_CHECKS[name](argument, value, numeric) for name, argument in parts if name in _CHECKS)
     return next((text for text in found if text), "")
+
+
+def variable_problems(variables: Sequence[Mapping[str, str]], runtime: Mapping[str, Any]) -> dict[str, str]:
+    """What a product's own variables and its egg's contradict: field path -> sentences (CAL-30).
+
+    `variables` are the egg's: `name`, `env`, `default`, and `rules` as one text.
+    """
+    chosen = {name.casefold(): value for name, value in (runtime.get("variables") or {}).items()}
+    asked = [name.casefold() for name in runtime.get("customer_variables") or ()]
+    known = {item["env"].casefold() for item in variables}
+    sentences = [f"The egg has no variable {name.upper()}." for name in chosen if name not in known]
+    sentences += _broken_rules(variables, chosen, set(asked))
+    problems = {"runtime.variables": " ".join(sentences)} if sentences else {}
+    strange = [name.upper() for name in asked if name not in known]
+    if strange:
+        problems["runtime.customer_variables"] = f"The egg has no variable {', '.join(strange)}."
+    return problems
+
+
+def _broken_rules(
+    variables: Iterable[Mapping[str, str]], chosen: Mapping[str, str], asked: set[str]
+) -> list[str]:
+    sentences = []
+    for item in variables:
+        name = item["env"].casefold()
+        value = chosen.get(name, item["default"])
+        # What the customer has to choose may be blank here.
+        text = "" if name in asked and not value else problem(item["rules"], value)
+        if text:
+            sentences.append(f"{item['env']} ({item['name']}) {text}")
+    return sentences
 
 
 def _integer(_argument: str, value: str, _numeric: bool) -> str:

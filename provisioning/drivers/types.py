@@ -62,12 +62,18 @@ class ChangeKind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class PanelConfig:
-    """What a driver may know of the panel row; `key_problem` is `PanelDriver.key_problem` of its key."""
+    """What a driver may know of the panel row; `key_problem` is `PanelDriver.key_problem` of its key.
+
+    `key_name` is the part of the key that the panel itself shows, where it has such; `identity_provider` is
+    the panel's id of billing as a place to sign in (CAL-41).
+    """
 
     url: str
     language: str = "en"
     version: str = ""
     key_problem: str = ""
+    key_name: str = ""
+    identity_provider: str = ""
 
 
 class Transport(Protocol):
@@ -106,7 +112,10 @@ class Memory(Protocol):
 
 @dataclass(frozen=True)
 class AccountWant:
-    """The panel account that a customer should have. `former_mark` is one of ours that `mark` replaces."""
+    """The panel account that a customer should have. `former_mark` is one of ours that `mark` replaces.
+
+    `identity` is the billing user id by which the customer signs in with billing (CAL-41), empty if unknown.
+    """
 
     mark: str
     email: str
@@ -116,6 +125,7 @@ class AccountWant:
     language: str
     username: str
     former_mark: str = ""
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -291,6 +301,41 @@ class Finding:
     ok: bool
     title: str
     advice: str = ""
+
+
+@dataclass(frozen=True)
+class LostLooks:
+    """When a create without an answer is looked for, and what may follow if nothing was ever found.
+
+    `waits` are multiples of UNKNOWN_WAIT_SECONDS after the call. `retries` is how often it may then be sent
+    again, None for as often as it takes: only where the panel cannot make a second server of it.
+    """
+
+    waits: tuple[float, ...] = (0, 1)
+    retries: int | None = None
+
+
+@dataclass(frozen=True)
+class LaterCheck:
+    """What has to be looked at once more, so many seconds after a change was applied; `data` is JSON."""
+
+    kind: str
+    seconds: float
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RateWindow:
+    """A panel that counts calls in fixed windows which a late call may prolong, with the count kept.
+
+    Seconds but for `calls`: nobody calls from `edge` to `clear` after a window's first call, and `silence`
+    without a call ends any count. `calls` is the most in one count.
+    """
+
+    edge: float
+    clear: float
+    silence: float
+    calls: int
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class PterodactylDriver(PanelDriver):
         return key_shape_problem(api_key)
 
     @classmethod
-    def panel_trouble(cls, answer: Answer) -> bool:
+    def panel_trouble(cls, answer: Answer, _method: str = "GET") -> bool:
         """One node's daemon may be down while the panel is fine (trap 9)."""
         return is_panel_trouble(answer)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from provisioning.drivers import rules
 from provisioning.drivers.fields import Fields
 from provisioning.drivers.pterodactyl.client import Client, path
-from provisioning.drivers.pterodactyl.eggs import Egg, Eggs
+from provisioning.drivers.pterodactyl.eggs import Eggs
 
 
 def target_problems(client: Client, eggs: Eggs, document: Mapping[str, Any]) -> dict[str, str]:
@@ -17,7 +17,7 @@ def target_problems(client: Client, eggs: Eggs, document: Mapping[str, Any]) -> 
     problems = _place_problems(client, target)
     egg = eggs.fetch(target["nest"], target["egg"])
     if egg is not None:
-        return problems | _variable_problems(egg, runtime)
+        return problems | rules.variable_problems(egg["variables"], runtime)
     if client.find("nest", path("nests", target["nest"])) is None:
         return problems | {"target.nest": f"The panel has no nest {target['nest']}."}
     return problems | {"target.egg": f"Nest {target['nest']} has no egg {target['egg']}."}
@@ -37,30 +37,3 @@ def _place_problems(client: Client, target: Mapping[str, Any]) -> dict[str, str]
 def _location(client: Client, number: int) -> bool:
     found = client.find("location", path("locations", number))
     return found is not None and Fields(found, "location").number("id") == number
-
-
-def _variable_problems(egg: Egg, runtime: Mapping[str, Any]) -> dict[str, str]:
-    chosen = {name.casefold(): value for name, value in (runtime.get("variables") or {}).items()}
-    asked = [name.casefold() for name in runtime.get("customer_variables") or ()]
-    known = {item["env"].casefold() for item in egg["variables"]}
-    sentences = [f"The egg has no variable {name.upper()}." for name in chosen if name not in known]
-    sentences += _broken_rules(egg["variables"], chosen, set(asked))
-    problems = {"runtime.variables": " ".join(sentences)} if sentences else {}
-    strange = [name.upper() for name in asked if name not in known]
-    if strange:
-        problems["runtime.customer_variables"] = f"The egg has no variable {', '.join(strange)}."
-    return problems
-
-
-def _broken_rules(
-    variables: Iterable[Mapping[str, str]], chosen: Mapping[str, str], asked: set[str]
-) -> list[str]:
-    sentences = []
-    for item in variables:
-        name = item["env"].casefold()
-        value = chosen.get(name, item["default"])
-        # What the customer has to choose may be blank here.
-        text = "" if name in asked and not value else rules.problem(item["rules"], value)
-        if text:
-            sentences.append(f"{item['env']} ({item['name']}) {text}")
-    return sentences

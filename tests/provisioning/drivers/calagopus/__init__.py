@@ -1,0 +1,1 @@
+"""The Calagopus driver against the sandbox panel."""
