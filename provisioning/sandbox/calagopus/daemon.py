@@ -36,12 +36,16 @@ class DaemonCall:
 
 @dataclass
 class PendingSync:
-    """A sync on its way: it carries the state of the moment when it was sent."""
+    """A sync on its way: it carries the state of the moment when it was sent.
+
+    ``held``: it has come to a silent daemon, which takes it when it comes to itself.
+    """
 
     due: float
     node: str
     server: str
     body: Body
+    held: bool = False
 
 
 class DaemonError(Exception):
@@ -174,16 +178,20 @@ class Daemons:
     def _deliver(self) -> None:
         """Hand the daemons the syncs whose time has come."""
         now = self.world.time()
-        due = sorted((s for s in self._syncs if s.due <= now), key=lambda s: s.due)
-        self._syncs = [s for s in self._syncs if s.due > now]
+        due = sorted((s for s in self._syncs if self._is_due(s, now)), key=lambda s: s.due)
         for sync in due:
+            self._syncs.remove(sync)
             self._arrive(sync, now)
+
+    def _is_due(self, sync: PendingSync, now: float) -> bool:
+        awake = self.of(sync.node).behaviour.mode != "hang"
+        return sync.due <= now or (sync.held and awake)
 
     def _arrive(self, sync: PendingSync, now: float) -> None:
         """One sync at its daemon; a failure is only logged, a silence delays it."""
         daemon, behaviour = self.of(sync.node), self.of(sync.node).behaviour
-        if behaviour.mode == "hang":
-            self._syncs.append(PendingSync(now + behaviour.seconds, sync.node, sync.server, sync.body))
+        if behaviour.mode == "hang" and not sync.held:
+            self._syncs.append(replace(sync, due=now + behaviour.seconds, held=True))
             return
         status = answer_status(behaviour)
         path = f"/api/servers/{sync.server}/sync"

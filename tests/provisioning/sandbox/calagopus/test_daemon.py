@@ -103,13 +103,20 @@ def test_what_a_failing_daemon_missed_the_next_patch_brings(
     assert told(panel, server).suspended
 
 
-def test_a_silent_daemon_hears_of_a_patch_when_it_wakes(panel: CalagopusSandbox, api: Api) -> None:
+@pytest.mark.parametrize(("seconds", "woken"), [(None, True), (60.0, False)])
+def test_a_silent_daemon_hears_of_a_patch_when_it_wakes(
+    panel: CalagopusSandbox, api: Api, seconds: float | None, woken: bool
+) -> None:
     server = make_server(panel, api)
-    panel.daemon_set("hang", seconds=60)
+    panel.daemon_set("hang", seconds=seconds)
     assert api("PATCH", f"{SERVERS}/{server.uuid}", {"suspended": True}).status_code == 200
+    panel.advance(30)
+    panel.settle()
     assert not told(panel, server).suspended
-    panel.daemon_set("ok")
-    panel.advance(61)
+    if woken:
+        panel.daemon_set("ok")
+    else:
+        panel.advance(31)
     panel.settle()
     assert told(panel, server).suspended
 
