@@ -66,7 +66,9 @@ class Converge:
         self.panel = panel
         self.operation = operation
         self.lease = lease
-        self.transport = PanelTransport(panel, operation=operation, lease=lease)
+        # A look at a running install is not in a hurry: it leaves its turn to orders.
+        there = bool(service.server_id) and service.observed_state != ObservedState.INSTALLING
+        self.transport = PanelTransport(panel, operation=operation, lease=lease, express=there)
         self.driver: PanelDriver = driver_for(panel, self.transport, service)
         self.account: PanelAccount | None = account_known(service, panel)
 

@@ -15,7 +15,7 @@ from provisioning.choices import LIVE_OUTCOMES
 from provisioning.exceptions import PanelWaiting
 from provisioning.lib import clock
 from provisioning.lib.http import Answer
-from provisioning.lib.ratelimit import decide
+from provisioning.lib.ratelimit import backoff, decide
 from provisioning.models import Operation, Panel, PanelGate, Service
 from provisioning.notifications import staff_notify
 
@@ -29,8 +29,12 @@ CALLS_BOOKED = 2
 """What a piece of work usually needs: its moments are booked that far apart."""
 LONGEST_BOOKING = 600.0
 """Seconds. Beyond it moments are shared: a change of the panel's limit must not leave anybody for hours."""
+MOST_AT_ONCE = 16
+"""Calls: a few orders. What may be made at once is taken off the steady rate that a crowd of orders needs."""
 URGENT_RESERVE = 0.3
 """The share of the burst that sweeps leave to paying customers."""
+EXPRESS_RESERVE = 2
+"""Calls of the burst that new orders leave to work on servers that are there: a suspension is two calls."""
 
 
 def gate_of(panel: Panel) -> PanelGate:
@@ -41,15 +45,17 @@ def gate_of(panel: Panel) -> PanelGate:
 def budget(panel: Panel, gate: PanelGate, default_rate: int) -> tuple[int, int]:
     """(calls a minute, burst) such that no minute ever sees more than the panel allows."""
     allowed = gate.limit_seen or default_rate
-    total = panel.rate_per_minute or int(allowed * 0.95)
-    burst = max(2, total // 10)
+    total = panel.rate_per_minute or int(allowed * 0.98)
+    burst = max(2, min(total // 10, MOST_AT_ONCE))
     return max(1, total - burst), burst
 
 
-def gate_pass(*, panel: Panel, default_rate: int, urgent: bool = True, trial: bool = False) -> None:
+def gate_pass(
+    *, panel: Panel, default_rate: int, urgent: bool = True, express: bool = False, trial: bool = False
+) -> None:
     """Takes one call from the budget. Raises PanelWaiting with a reason and the seconds to wait.
 
-    A `trial` by staff asks the budget alone.
+    `express` work passes the queue of those who booked. A `trial` by staff asks the budget alone.
     """
     for _ in range(20):
         gate = gate_of(panel)
@@ -63,14 +69,43 @@ def gate_pass(*, panel: Panel, default_rate: int, urgent: bool = True, trial: bo
             now.timestamp(),
             rate_per_minute=rate,
             burst=burst,
-            reserve=0 if urgent or probing else int(burst * URGENT_RESERVE),
+            reserve=0 if probing else _reserve(burst, urgent=urgent, express=express),
         )
         if not decision.granted:
+            wait = _unbooked(gate, now.timestamp(), decision.wait, burst, urgent=urgent, express=express)
+            if wait:
+                raise _used_up(panel, rate + burst, wait)
             _book(panel, gate, now.timestamp() + decision.wait, rate=rate, burst=burst)
             continue
         if PanelGate.objects.filter(pk=gate.pk, tat=gate.tat).update(tat=decision.tat):
             return
     raise PanelWaiting(f"Many workers call panel “{panel}” at once.", reason="rate_budget", seconds=1)
+
+
+def _reserve(burst: int, *, urgent: bool, express: bool) -> int:
+    """How many calls of the burst are left to those who are in more of a hurry."""
+    if express:
+        return 0
+    least = _express_share(burst)
+    return least if urgent else least + int(burst * URGENT_RESERVE)
+
+
+def _express_share(burst: int) -> int:
+    # None of a tiny burst: there, everybody stands in one queue.
+    return min(EXPRESS_RESERVE, burst // 5)
+
+
+def _unbooked(gate: PanelGate, now: float, wait: float, burst: int, *, urgent: bool, express: bool) -> float:
+    """How long whoever was refused waits without a moment of their own; 0 for those who book one.
+
+    A suspension needs the next call only. Sweeps and looks at a running install come back when those who
+    booked are through, not all of them at once.
+    """
+    if express and _express_share(burst):
+        return wait
+    if urgent or express:
+        return 0
+    return max(wait, min(gate.booked - now, LONGEST_BOOKING)) * (1 + backoff(1, base=0.5, cap=0.5))
 
 
 def _book(panel: Panel, gate: PanelGate, earliest: float, *, rate: int, burst: int) -> None:
@@ -83,8 +118,12 @@ def _book(panel: Panel, gate: PanelGate, earliest: float, *, rate: int, burst: i
     at = min(max(gate.booked, earliest), now + LONGEST_BOOKING)
     after = at + CALLS_BOOKED * 60 / rate
     if PanelGate.objects.filter(pk=gate.pk, booked=gate.booked).update(booked=after):
-        words = f"Panel “{panel}” allows {rate + burst} calls a minute; our share is used up."
-        raise PanelWaiting(words, reason="rate_budget", seconds=max(at - now, 0.1))
+        raise _used_up(panel, rate + burst, at - now)
+
+
+def _used_up(panel: Panel, allowed: int, seconds: float) -> PanelWaiting:
+    words = f"Panel “{panel}” allows {allowed} calls a minute; our share is used up."
+    return PanelWaiting(words, reason="rate_budget", seconds=max(seconds, 0.1))
 
 
 def _check_silence(panel: Panel, gate: PanelGate, now: dt.datetime) -> None:

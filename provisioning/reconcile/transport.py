@@ -64,9 +64,12 @@ class PanelTransport:
         lease: Lease | None = None,
         seconds: float | None = None,
         urgent: bool = True,
+        express: bool = False,
         trial: bool = False,
     ) -> None:
         """`seconds` is the job's deadline; `urgent` is False for sweeps, which leave room for orders.
+
+        `express` is work on a server that is there, such as a suspension: no crowd of orders delays it.
 
         `trial` is the connection test by staff: it passes an open breaker and a parked key, which it is there
         to end, and may probe rights where nothing may be changed.
@@ -76,6 +79,7 @@ class PanelTransport:
         self.operation = operation
         self.lease = lease
         self.urgent = urgent
+        self.express = express
         self.trial = trial
         self.ends = time.monotonic() + (seconds or settings.JOB_DEADLINE_SECONDS)
         self.polling = False
@@ -106,7 +110,11 @@ class PanelTransport:
         if method != "GET" and not self.trial:
             self._check_write()
         gate_pass(
-            panel=self.panel, default_rate=self.driver.default_rate, urgent=self.urgent, trial=self.trial
+            panel=self.panel,
+            default_rate=self.driver.default_rate,
+            urgent=self.urgent and not self.polling,
+            express=self.express,
+            trial=self.trial,
         )
         return self._call(method, path, json, params, left, read_timeout)
 

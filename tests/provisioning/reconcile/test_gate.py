@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from django.conf import settings
@@ -13,6 +14,7 @@ from provisioning.exceptions import PanelWaiting
 from provisioning.lib import clock
 from provisioning.models import Notification, Operation, PanelGate, Product, Service
 from provisioning.reconcile.gate import (
+    EXPRESS_RESERVE,
     FAILURES_TO_OPEN,
     PARKED_PROBES,
     budget,
@@ -186,6 +188,21 @@ def test_sweeps_leave_room_for_orders(bridge: Bridge) -> None:
     assert refused.value.reason == "rate_budget"
     assert refused.value.seconds > 0
     gate_pass(panel=bridge.row, default_rate=240, urgent=True)
+
+
+def test_orders_leave_room_for_work_on_servers_that_are_there(bridge: Bridge) -> None:
+    """A thousand orders wait and have booked their moments: a suspension passes all of them."""
+    bridge.row.rate_per_minute = 240
+    for _ in range(40):
+        with suppress(PanelWaiting):
+            gate_pass(panel=bridge.row, default_rate=240)
+    with pytest.raises(PanelWaiting):
+        gate_pass(panel=bridge.row, default_rate=240)
+    for _ in range(EXPRESS_RESERVE):
+        gate_pass(panel=bridge.row, default_rate=240, express=True)
+    with pytest.raises(PanelWaiting) as refused:
+        gate_pass(panel=bridge.row, default_rate=240, express=True)
+    assert refused.value.seconds < 1
 
 
 def test_a_job_starts_no_call_that_does_not_fit_into_its_time(bridge: Bridge) -> None:
