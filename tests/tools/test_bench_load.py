@@ -90,6 +90,20 @@ def test_a_message_is_sent_until_it_is_taken_or_refused(
     assert load.refused == refused
 
 
+def test_each_message_is_asked_for_when_its_turn_comes(served: list[Server]) -> None:
+    served.append(Server([]))
+    load = Load(served[0].url, connections=1)
+    taken_before: list[int] = []
+
+    def fresh() -> Iterator[Message]:
+        for key in ("1", "2", "3"):
+            taken_before.append(len(load.accepted))
+            yield orders(served[0].url, SECRET, [key])[0]
+
+    load.send(fresh())
+    assert taken_before == [0, 1, 2]
+
+
 def test_no_answer_is_no_acceptance() -> None:
     assert post(("127.0.0.1", 1), b"POST / HTTP/1.1\r\n\r\n") == 0
 

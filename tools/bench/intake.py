@@ -117,7 +117,8 @@ def wait_until_served(url: str) -> None:
 def _lost(made: Ground, folder: Path) -> tuple[int, int]:
     """How many accepted webhooks are not in the table after kills, and how many kills there were."""
     door, load = Door(made.cast.webhook_url, made.cast.secret), Load(made.cast.webhook_url)
-    messages = door.messages("kept", KEPT)
+    # Signed one by one: with twenty kills the last is sent later than a signature holds.
+    messages = (door.messages(f"kept{number}x", 1)[0] for number in range(KEPT))
     with served(made, folder) as web:
         sending = threading.Thread(target=load.send, args=(messages,))
         sending.start()

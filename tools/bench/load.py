@@ -84,8 +84,11 @@ class Load:
     refused: list[int] = field(default_factory=list)
 
     def send(self, messages: Iterable[Message], *, stop: threading.Event | None = None) -> float:
-        """Sends all of them, each again until it was taken or refused. Returns the seconds it took."""
-        waiting, stop = iter(list(messages)), stop or threading.Event()
+        """Sends all of them, each again until it was taken or refused. Returns the seconds it took.
+
+        A generator is asked for each message when its turn comes, so that its signature is fresh.
+        """
+        waiting, stop = iter(messages), stop or threading.Event()
         lock = threading.Lock()
         senders = [
             threading.Thread(target=self._work, args=(waiting, lock, stop)) for _ in range(self.connections)
