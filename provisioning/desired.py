@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from provisioning.choices import DesiredState, Resource
+from provisioning.drivers import registry
 from provisioning.drivers.types import Desired, Runtime, Wanted
 from provisioning.exceptions import PanelWaiting
 from provisioning.lib import clock
@@ -53,7 +54,13 @@ def _is_number(value: Any) -> bool:
 def server_name(service: Service) -> str:
     """The customer's own name, cleaned and cut (CAL-30), else `<prefix><billing service id>` (CAL-26)."""
     own = clean_server_name(str(service.properties.get("server_name", "")))
-    return own or clean_server_name(f"{service.name_prefix}{service.billing_id}", 191)
+    # A customer's name that the panel would refuse must not stop an order.
+    fits = own and len(own) >= _shortest_name(service)
+    return own if fits else clean_server_name(f"{service.name_prefix}{service.billing_id}", 191)
+
+
+def _shortest_name(service: Service) -> int:
+    return registry.get(service.product.panel.driver).shortest_name if service.product else 1
 
 
 def chosen_variables(service: Service, document: Mapping[str, Any]) -> dict[str, str]:

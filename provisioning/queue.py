@@ -24,6 +24,7 @@ from django_q.tasks import async_task
 PROCESS_EVENT = "provisioning.inbox.tasks.process_event"
 PROCESS_EVENTS = "provisioning.inbox.tasks.process_events"
 CHECK_DRIFT = "provisioning.reconcile.tasks.check_drift"
+CHECK_LATER = "provisioning.reconcile.tasks.check_later"
 RECONCILE_SERVICE = "provisioning.reconcile.tasks.reconcile_service"
 SEND_NOTIFICATION = "provisioning.notifications.tasks.send_notification"
 WAITING_PER_WORKER = 20

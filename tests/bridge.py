@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from provisioning.choices import EventStatus
 from provisioning.lib import clock
@@ -46,15 +46,20 @@ class Bridge:
     product: Product = field(init=False)
     bigger: Product = field(init=False)
     endpoint: WebhookEndpoint = field(init=False)
+    driver: ClassVar[str] = "pterodactyl"
+
+    def document(self, **limits: int) -> dict[str, Any]:
+        """What the small product is made of, with these limits changed."""
+        return document(**limits)
 
     def __post_init__(self) -> None:
         Installation.objects.get_or_create(installation_id="test")
         shop = factories.connection(key="shop")
         self.endpoint = factories.endpoint(connection=shop, verifies_email=True)
-        self.row = factories.panel(url=self.panel.url, api_key=self.panel.application_key)
+        self.row = factories.panel(driver=self.driver, url=self.panel.url, api_key=self.panel.application_key)
         grace = factories.policy()
-        self.product = self._product("fire-elemental", grace, document())
-        self.bigger = self._product("frost-knight", grace, document(memory=4096, cpu=200))
+        self.product = self._product("fire-elemental", grace, self.document())
+        self.bigger = self._product("frost-knight", grace, self.document(memory=4096, cpu=200))
 
     def _product(self, billing_id: str, grace: Any, made_of: dict[str, Any]) -> Product:
         return factories.product(

@@ -27,6 +27,7 @@ FIELDS = (
     "driver",
     "url",
     "language",
+    "identity_provider",
     "version",
     "observe_only",
     "retired",

@@ -163,13 +163,16 @@ class PanelDriver(ABC):
         return frozenset({ChangeKind.SUSPEND, ChangeKind.UNSUSPEND})
 
     def later_checks(
-        self, _kinds: frozenset[ChangeKind], _before: Look, _after: Observed
+        self, _kinds: frozenset[ChangeKind], _desired: Desired, _observed: Observed
     ) -> list[LaterCheck]:
-        """What an applied change leaves to be checked later, as an operation of its own."""
+        """What changes that are about to be applied leave to be checked later, as operations of their own."""
         return []
 
-    def check_later(self, _check: LaterCheck, _observed: Observed) -> bool:
-        """Makes such a check: True if all is well or nothing can be proven; False if it was told again."""
+    def check_later(self, _check: LaterCheck, _observed: Observed, *, tell: bool) -> bool:
+        """Makes such a check: True if all is well or nothing is proven; False if the change never arrived.
+
+        `tell` lets it be told again in that case.
+        """
         return True
 
     @abstractmethod

@@ -56,6 +56,39 @@ def decide(
     return Decision(None, wait) if wait > _GRAIN else Decision(start + cost * interval, 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A panel's count of our calls, as far as we know it: Unix seconds of its first and its newest call."""
+
+    started: float = 0.0
+    last: float = 0.0
+    calls: int = 0
+
+
+def window_wait(count: Counted, now: float, *, edge: float, clear: float, silence: float, most: int) -> float:
+    """Seconds until a call may be made that keeps a window from being prolonged with its count kept.
+
+    Nobody calls from `edge` to `clear` after a window's first call: then the panel counts anew. Where that
+    was missed, only `silence` seconds without a call are sure to end the count; until then `most` fit.
+    """
+    age, quiet = now - count.started, now - count.last
+    if quiet >= silence or count.calls == 0:
+        return 0.0
+    if count.last - count.started >= edge:
+        return silence - quiet if count.calls >= most else 0.0
+    if age >= clear:
+        return 0.0
+    return clear - age if age >= edge or count.calls >= most else 0.0
+
+
+def window_take(count: Counted, now: float, *, edge: float, clear: float, silence: float) -> Counted:
+    """The count after a call at `now`."""
+    kept_clear = count.last - count.started < edge and now - count.started >= clear
+    if count.calls == 0 or now - count.last >= silence or kept_clear:
+        return Counted(now, now, 1)
+    return Counted(count.started, max(now, count.last), count.calls + 1)
+
+
 def retry_after(value: str | None, now: datetime) -> float:
     """Seconds to wait according to a Retry-After header: kept within 1 s and 1 h, 60 s if unreadable (B6)."""
     text = (value or "").strip()

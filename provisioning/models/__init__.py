@@ -11,11 +11,12 @@ from provisioning.models.operations import (
     BrakeGrant,
     CreateGrant,
     DeleteGrant,
+    LaterCheck,
     Notification,
     Operation,
     PanelCall,
 )
-from provisioning.models.panels import AllocationHold, PanelGate, PanelMemory
+from provisioning.models.panels import AllocationHold, PanelGate, PanelMemory, PanelWindow
 from provisioning.models.service import Entitlement, Pin, Service, Suspension
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "GracePolicyVersion",
     "Heartbeat",
     "Installation",
+    "LaterCheck",
     "Notification",
     "Operation",
     "Panel",
@@ -44,6 +46,7 @@ __all__ = [
     "PanelCall",
     "PanelGate",
     "PanelMemory",
+    "PanelWindow",
     "Pin",
     "Product",
     "Service",

@@ -50,6 +50,12 @@ class Panel(models.Model):
     url = models.CharField("URL", max_length=255, help_text="For example https://panel.example.com")
     api_key = EncryptedField("API key")
     language = models.CharField(max_length=2, default="en", validators=[LANGUAGE_RULE])
+    identity_provider = models.UUIDField(
+        "identity provider",
+        null=True,
+        blank=True,
+        help_text="The panel's id of billing as a place to sign in, where the panel has such. Blank: none.",
+    )
     version = models.CharField(
         max_length=20, blank=True, help_text="As the panel's admin area shows it, for example 1.11.11."
     )

@@ -61,6 +61,24 @@ class Operation(models.Model):
         return f"OP-{self.pk:05d}" if self.pk else ""
 
 
+class LaterCheck(models.Model):
+    """A look that an applied change still owes: whether the machine does what the panel shows."""
+
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="later_checks")
+    kind = models.CharField(max_length=20)
+    data = models.JSONField(default=dict)
+    generation = models.PositiveIntegerField(help_text="A newer change makes this check needless.")
+    due_at = models.DateTimeField(db_index=True)
+    told = models.PositiveSmallIntegerField(default=0, help_text="How often the machine was told again.")
+    waits = models.PositiveSmallIntegerField(default=0, help_text="How often it could not be looked at.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["service", "kind"], name="later_check_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.service_id}"
+
+
 class PanelCall(models.Model):
     """One HTTP call to a panel: method, path, status and time. No body and no header is kept."""
 

@@ -29,6 +29,18 @@ class PanelGate(models.Model):
         return f"gate of panel {self.panel_id}"
 
 
+class PanelWindow(models.Model):
+    """The calls since a panel last began to count anew, where a rate alone is not enough (contract 2.6)."""
+
+    panel = models.OneToOneField(Panel, on_delete=models.CASCADE, related_name="window")
+    started = models.FloatField(default=0, help_text="First call of the window, in seconds of the one clock.")
+    last = models.FloatField(default=0, help_text="The newest call, in seconds of the one clock.")
+    calls = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"window of panel {self.panel_id}"
+
+
 class PanelMemory(models.Model):
     """Something learnt of a panel (egg defaults, free allocations), kept so that calls are saved."""
 

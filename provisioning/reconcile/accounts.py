@@ -44,6 +44,7 @@ def account_want(customer: Customer, panel: Panel, row: PanelAccount | None = No
         language=panel.language,
         username=panel_username(customer.email, mark),
         former_mark=row.mark if row and row.mark != mark else "",
+        identity=customer.billing_user_id,
     )
 
 

@@ -27,9 +27,10 @@ from provisioning.drivers.types import (
 from provisioning.exceptions import BillingBridgeError, NeedsStaff, PanelWaiting
 from provisioning.lib import clock
 from provisioning.models import Drift, Operation, Panel, PanelAccount, Service
-from provisioning.reconcile import brake, create, guard, installs
+from provisioning.reconcile import brake, create, guard, installs, later
 from provisioning.reconcile.accounts import account_ensure, account_follow, account_known
 from provisioning.reconcile.lease import Lease
+from provisioning.reconcile.operations import operation_remark
 from provisioning.reconcile.transport import PanelTransport, driver_for
 
 KINDS = (
@@ -43,11 +44,6 @@ KINDS = (
     (ChangeKind.MARK, OperationKind.UPDATE),
 )
 """An operation is named after the first of these that its plan holds."""
-
-
-BLIND = frozenset({ChangeKind.SUSPEND, ChangeKind.UNSUSPEND})
-"""Changes that may rest on the last stored look. All others send back part of what they saw (default port,
-variables, image), and a customer may have edited that on the panel since."""
 
 
 class NotTaken(BillingBridgeError):
@@ -91,7 +87,7 @@ class Converge:
         wanted = self.desired()
         stored = self._stored_look()
         plan = self.driver.plan(wanted, stored) if stored else None
-        if stored and plan and BLIND.issuperset(plan.kinds()):
+        if stored and plan and self.driver.blind(stored).issuperset(plan.kinds()):
             try:
                 return self.carry_out(wanted, stored)
             except (Rejected, Conflict):
@@ -180,6 +176,7 @@ class Converge:
 
     def _apply_all(self, plan: Plan, wanted: Desired, look: Look) -> Look:
         proof: Look | None = look
+        later.checks_note(self, plan, wanted, look)
         for change in plan.changes:
             proof = self.apply(change, wanted, look)
             look = proof or look
@@ -194,6 +191,7 @@ class Converge:
     def apply(self, change: Change, wanted: Desired, look: Look) -> Observed | None:
         """One change; what its answer proves is stored at once."""
         seen = self.driver.apply(change, wanted, look)
+        self.tell_remarks()
         if change.kind is ChangeKind.STARTUP:
             self.remember_columns(runtime_applied=wanted.runtime.as_json())
         if seen is not None:
@@ -265,6 +263,7 @@ class Converge:
             service=self.service, operation=self.operation, panel=self.panel, seen=seen, account=self.account
         )
         self.driver.apply(plan.changes[0], wanted, seen)
+        self.tell_remarks()
         # Asked by the mark alone: its 404 is the proof, and one call.
         look = self.driver.observe(ServerRef(self.service.external_id))
         if not isinstance(look, Absent):
@@ -310,6 +309,11 @@ class Converge:
         audit.record(
             service=self.service, operation=self.operation, action=action, message=message, public=public
         )
+
+    def tell_remarks(self) -> None:
+        """Tells staff what the driver noted of work that was done all the same."""
+        while self.driver.remarks:
+            operation_remark(operation=self.operation, words=self.driver.remarks.pop(0))
 
     def with_pin(self, wanted: Desired, pinned: dict[str, object]) -> Desired:
         """The same wish with its pinned choice."""

@@ -7,6 +7,7 @@ limit allow a second try; where the panel refuses a second server of the same ma
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -19,6 +20,7 @@ from provisioning.drivers.types import (
     ChangeKind,
     Desired,
     Look,
+    LostLooks,
     Observed,
     ServerRef,
 )
@@ -28,13 +30,14 @@ from provisioning.lib import clock
 if TYPE_CHECKING:
     from provisioning.reconcile.converge import Converge
 
-LOOKS_BEFORE_RETRY = 2
+RETRIED = "retried"
+"""Under this name the pinned choice counts creates that were sent again after complete looks."""
 NOT_TOUCHED = "Nothing was touched."
 
 
 def first_look(job: Converge) -> Look:
     """The fresh look that is never left out before a create."""
-    look = job.driver.observe(ServerRef(job.service.external_id))
+    look = _look(job)
     if isinstance(look, Absent):
         _check_unknown_create(job)
         return look
@@ -49,20 +52,46 @@ def first_look(job: Converge) -> Look:
     return look
 
 
+def _look(job: Converge) -> Look:
+    """By the mark; for a create without an answer in the way that is sure on this panel."""
+    service = job.service
+    if service.create_sent_at is None:
+        return job.driver.observe(ServerRef(service.external_id))
+    owner = job.account.panel_user_id if job.account else ""
+    return job.driver.observe_lost(service.external_id, owner, service.pinned)
+
+
 def _check_unknown_create(job: Converge) -> None:
     """Absent so far; but a create that was sent may still come true on the panel."""
     sent = job.service.create_sent_at
     if sent is None:
         return
-    job.remember_columns(create_looks=job.service.create_looks + 1)
-    left = (sent + dt.timedelta(seconds=settings.UNKNOWN_WAIT_SECONDS) - clock.now()).total_seconds()
-    if left > 0 or job.service.create_looks < LOOKS_BEFORE_RETRY:
+    plan = job.driver.lost_looks(job.service.pinned)
+    dates = [sent + dt.timedelta(seconds=settings.UNKNOWN_WAIT_SECONDS * wait) for wait in plan.waits]
+    looks, now = job.service.create_looks, clock.now()
+    if looks < len(dates) and now >= dates[looks]:
+        looks += 1
+        job.remember_columns(create_looks=looks)
+    if looks < len(dates):
         raise PanelWaiting(
             "The answer to our create was lost. We look again before anything else is tried.",
             reason="create_unknown",
-            seconds=max(left, settings.INSTALL_POLL_SECONDS),
+            seconds=max((dates[looks] - now).total_seconds(), settings.INSTALL_POLL_SECONDS),
         )
-    job.remember_columns(create_sent_at=None, create_looks=0)
+    _allow_retry(job, plan)
+
+
+def _allow_retry(job: Converge, plan: LostLooks) -> None:
+    """Lets a create that nobody ever saw be sent again, as often as the panel makes that safe."""
+    pinned = dict(job.service.pinned)
+    retried = int(pinned.get(RETRIED, 0))
+    job.remember_columns(create_sent_at=None, create_looks=0, pinned=pinned | {RETRIED: retried + 1})
+    if plan.retries is not None and retried >= plan.retries:
+        raise NeedsStaff(
+            "A create got no answer once more, and the panel's complete lists show no server of it. Another "
+            "one could make a second server: look on the panel and on its nodes, then retry.",
+            reason="create_lost",
+        )
 
 
 def make(job: Converge) -> Look:
@@ -78,6 +107,7 @@ def make(job: Converge) -> Look:
     # With what it runs: if its answer is lost and the product changes meanwhile, the difference is known.
     job.remember_columns(create_sent_at=clock.now(), create_looks=0, runtime_applied=wanted.runtime.as_json())
     seen = _send(job, plan.changes[0], wanted)
+    job.tell_remarks()
     _take(job, seen, f"Server {seen.identifier} was made on panel “{job.panel}”.")
     return seen
 
@@ -114,8 +144,14 @@ def _conflict(job: Converge, error: Conflict, wanted: Desired) -> None:
             raise PanelWaiting(
                 "The panel has a server of this mark already; we look at it.", reason="create_unknown"
             ) from error
+        if not job.driver.pin_taken(wanted):
+            raise PanelWaiting(
+                "The chosen allocation is not free, and nobody else's: an earlier create of ours may have "
+                "come true. We look again.",
+                reason="create_unknown",
+            ) from error
         job.driver.memory.release(str(wanted.pinned.get("allocation", "")))
-        job.remember_columns(create_sent_at=None, pinned={})
+        job.remember_columns(create_sent_at=None, pinned=_retried(wanted.pinned))
         raise PanelWaiting(
             "The chosen allocation was taken meanwhile; the next free one is chosen.",
             reason="allocation_taken",
@@ -134,11 +170,16 @@ def _pinned(job: Converge, wanted: Desired) -> Desired:
     if pinned and pinned.get("place") != place:
         # Billing changed the product before anything was made: the old node's allocation is not ours to use.
         job.driver.memory.release(str(pinned.get("allocation", "")))
-        pinned = {}
-    if not pinned:
-        pinned = job.driver.pin(wanted) | {"place": place}
+        pinned = _retried(pinned)
+    if "place" not in pinned:
+        pinned |= job.driver.pin(wanted) | {"place": place}
         job.remember_columns(pinned=pinned)
     return job.with_pin(wanted, pinned)
+
+
+def _retried(pinned: Mapping[str, Any]) -> dict[str, Any]:
+    """What stays of a choice that is given up: how often its create was sent again."""
+    return {name: value for name, value in pinned.items() if name == RETRIED}
 
 
 def _take(job: Converge, seen: Observed, message: str) -> None:

@@ -37,7 +37,7 @@ ONE_TROUBLE = frozenset({*LONG_WAITS, "panel_unreachable"})
 """One trouble may show itself by turns as several of these (a create that fails, and the look that follows):
 going from one to the other does not begin a new wait."""
 LONG = dt.timedelta(minutes=15)
-USUAL_WAITS = ("installing", "rate_budget")
+USUAL_WAITS = ("installing", "rate_budget", "change_pace")
 """Waits that are part of any day: they show while they last, and leave no line on the timeline."""
 
 
@@ -178,6 +178,12 @@ def undone_too_late(*, operation: Operation) -> None:
     _alert(operation, f"undone_too_late:{operation.pk}", "undone_too_late")
 
 
+def operation_remark(*, operation: Operation, words: str) -> None:
+    """It was done, but staff should know something of it: a line on the timeline and one mail."""
+    audit.record(service=operation.service, operation=operation, action="operation.remark", message=words)
+    _alert(operation, f"remark:{operation.pk}:{words}"[:160], "remark", words=words)
+
+
 def operation_close(
     *, operation: Operation, outcome: Outcome, reason: str = "", detail: str = "", public: str = ""
 ) -> None:
@@ -193,7 +199,7 @@ def _parked(operation: Operation) -> int:
     return same.count() if operation.reason in BRAKES else 0
 
 
-def _alert(operation: Operation, key: str, template: str) -> None:
+def _alert(operation: Operation, key: str, template: str, *, words: str = "") -> None:
     staff_notify(
         key=key,
         template=template,
@@ -205,7 +211,7 @@ def _alert(operation: Operation, key: str, template: str) -> None:
             "service": str(operation.service),
             "service_id": operation.service_id,
             "reason": operation.reason,
-            "words": operation.detail,
+            "words": words or operation.detail,
             "panel": str(operation.panel or ""),
             "panel_id": operation.panel_id,
             "count": _parked(operation),

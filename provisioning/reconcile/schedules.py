@@ -17,7 +17,7 @@ from django_q.models import Failure, Schedule, Success
 from provisioning import queue
 from provisioning.choices import LIVE_OUTCOMES, DesiredState, EventStatus, Outcome
 from provisioning.lib import clock
-from provisioning.models import Drift, DriftPass, Event, Operation, PanelCall, Service
+from provisioning.models import Drift, DriftPass, Event, LaterCheck, Operation, PanelCall, Service
 from provisioning.notifications.tasks import notification_sweep
 from provisioning.reconcile.drift_staff import drift_mail, drift_pass_ensure
 from provisioning.reconcile.gate import probes_due
@@ -44,6 +44,7 @@ def sweep_due() -> int:
     room = queue.room()
     woken = _wake(events, "next_attempt_at", queue.PROCESS_EVENT, room)
     woken += _wake(Service.objects.all(), "next_check_at", queue.RECONCILE_SERVICE, room - woken)
+    woken += _wake(LaterCheck.objects.all(), "due_at", queue.CHECK_LATER, room - woken)
     return woken + _wake(DriftPass.objects.all(), "next_check_at", queue.CHECK_DRIFT, room - woken)
 
 

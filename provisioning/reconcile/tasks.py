@@ -5,6 +5,7 @@ from __future__ import annotations
 from provisioning.reconcile.drift import drift_check
 from provisioning.reconcile.engine import service_reconcile
 from provisioning.reconcile.heartbeats import beat
+from provisioning.reconcile.later import later_check
 from provisioning.reconcile.restored import MARK_EVERY, marks_keep
 
 
@@ -19,6 +20,12 @@ def check_drift(pass_id: int) -> None:
     """Goes on with one panel's drift pass, or begins one."""
     beat("worker", at_most_every=10)
     drift_check(pass_id)
+
+
+def check_later(check_id: int) -> None:
+    """Looks whether a machine does what its panel shows since a change."""
+    beat("worker", at_most_every=10)
+    later_check(check_id)
 
 
 def sweep() -> None:

@@ -23,6 +23,7 @@ from provisioning.reconcile.gate import gate_answered, gate_failed, gate_pass, g
 from provisioning.reconcile.lease import Lease
 from provisioning.reconcile.memory import PanelMemories
 from provisioning.reconcile.restored import restored_wait
+from provisioning.reconcile.windows import window_check, window_count, window_ended
 
 Params = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
@@ -109,6 +110,7 @@ class PanelTransport:
             raise PanelWaiting("This job's time is used up; the next one goes on.", reason="deadline")
         if method != "GET" and not self.trial:
             self._check_write()
+        window_check(self.panel, self.driver.rate_window)
         gate_pass(
             panel=self.panel,
             default_rate=self.driver.default_rate,
@@ -116,6 +118,7 @@ class PanelTransport:
             express=self.express,
             trial=self.trial,
         )
+        window_count(self.panel, self.driver.rate_window)
         return self._call(method, path, json, params, left, read_timeout)
 
     def _check_write(self) -> None:
@@ -151,13 +154,14 @@ class PanelTransport:
             raise
         failpoints.hit("panel_call.after")
         self._record(method, path, started, answer=answer)
-        self._judge(answer)
+        self._judge(answer, method)
         return answer
 
-    def _judge(self, answer: Answer) -> None:
+    def _judge(self, answer: Answer, method: str) -> None:
         if answer.status == 429:
             gate_silence(panel=self.panel, seconds=self.driver.silence_seconds(answer, clock.now()))
-        if self.driver.panel_trouble(answer):
+            window_ended(self.panel)
+        if self.driver.panel_trouble(answer, method):
             gate_failed(panel=self.panel, words=f"HTTP {answer.status} {redact(answer.text, limit=120)}")
         elif answer.status not in (401, 403, 429):
             gate_answered(panel=self.panel, answer=answer)
@@ -202,6 +206,11 @@ def driver_for(
     transport = transport or PanelTransport(panel)
     driver = registry.get(panel.driver)
     config = PanelConfig(
-        panel.url.rstrip("/"), panel.language, panel.version, driver.key_problem(panel.api_key)
+        url=panel.url.rstrip("/"),
+        language=panel.language,
+        version=panel.version,
+        key_problem=driver.key_problem(panel.api_key),
+        key_name=driver.key_name(panel.api_key),
+        identity_provider=str(panel.identity_provider or ""),
     )
     return driver(config, transport, PanelMemories(panel, service))

@@ -32,6 +32,7 @@ SERIES_END = 2.0
 LATER = 50.0
 """Seconds until the machine is looked at: it stops a server within 30, and usage is 15 old (section 5.5)."""
 MIB = 1024 * 1024
+PATCHES = frozenset(ChangeKind) - {ChangeKind.CREATE, ChangeKind.REINSTALL, ChangeKind.DELETE}
 RUNNING = ("running", "starting")
 
 
@@ -41,7 +42,6 @@ class Changes:
     def __init__(self, client: Client, memory: Memory, eggs: Eggs) -> None:
         """Works on one panel for one job."""
         self._client, self._memory, self._eggs = client, memory, eggs
-        self.series = False
 
     def change(self, desired: Desired, observed: Observed, kinds: frozenset[ChangeKind]) -> Observed:
         """Carries all these changes out at once, and returns the fresh look after them."""
@@ -69,7 +69,6 @@ class Changes:
     def _keep_apart(self, server_id: str) -> None:
         """Raises PanelWaiting while the server was told something less than a second ago."""
         since = self._since_told(server_id)
-        self.series = since is not None and since < SERIES
         if since is not None and since < APART:
             raise PanelWaiting(
                 "The panel was told a change of this server just now; the next one follows in a moment.",
@@ -130,8 +129,22 @@ class Changes:
 
     # --- what the machine made of it ---------------------------------------------------------------
 
-    def check(self, check: LaterCheck, observed: Observed) -> bool:
-        """True if the machine does what the panel shows, or nothing is proven; False if it was told again."""
+    def later_checks(
+        self, kinds: frozenset[ChangeKind], desired: Desired, observed: Observed
+    ) -> list[LaterCheck]:
+        """The empty PATCH that ends a series; a look at a suspension, and at limits that show."""
+        if not kinds & PATCHES:
+            return []
+        since = self._since_told(observed.server_id)
+        series = [LaterCheck("series", SERIES_END)] if since is not None and since < SERIES else []
+        if ChangeKind.SUSPEND in kinds:
+            return [*series, LaterCheck("suspend", LATER)]
+        pairs = {name: [observed.limits.get(name), desired.limits.get(name)] for name in ("memory", "cpu")}
+        changed = {name: pair for name, pair in pairs.items() if pair[1] is not None and pair[0] != pair[1]}
+        return [*series, LaterCheck("resize", LATER, changed)] if changed else series
+
+    def check(self, check: LaterCheck, observed: Observed, *, tell: bool) -> bool:
+        """True if the machine does what the panel shows, or nothing is proven; False if it never arrived."""
         if check.kind == "series":
             self.tell(observed.server_id, {})
             return True
@@ -139,7 +152,8 @@ class Changes:
         usage = reading.usage(self._client.get("resources", where), observed.server_id)
         if usage is None or usage[0] not in RUNNING or not _missed(check, usage[1] // MIB, usage[2]):
             return True
-        self.tell(observed.server_id, {})
+        if tell:
+            self.tell(observed.server_id, {})
         return False
 
 
@@ -153,14 +167,3 @@ def _missed(check: LaterCheck, memory: int, cpu: int) -> bool:
         return True
     now = {"memory": memory, "cpu": cpu}
     return any(now[name] == pair[0] != pair[1] for name, pair in check.data.items() if name in now)
-
-
-def later_checks(kinds: frozenset[ChangeKind], before: Observed, after: Observed) -> list[LaterCheck]:
-    """What is looked at later: a suspension, and limits that the machine tells of."""
-    if ChangeKind.SUSPEND in kinds:
-        return [LaterCheck("suspend", LATER)]
-    if ChangeKind.RESIZE not in kinds:
-        return []
-    pairs = {name: [before.limits.get(name), after.limits.get(name)] for name in ("memory", "cpu")}
-    changed = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-    return [LaterCheck("resize", LATER, changed)] if changed else []

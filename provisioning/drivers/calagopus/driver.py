@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from provisioning.drivers.calagopus import mapping, reading
 from provisioning.drivers.calagopus.accounts import Accounts
 from provisioning.drivers.calagopus.allocations import allocation_give_back, allocation_pin, allocation_taken
-from provisioning.drivers.calagopus.changes import SERIES_END, Changes, later_checks
+from provisioning.drivers.calagopus.changes import Changes
 from provisioning.drivers.calagopus.client import LONGEST_CALL, Client, path
 from provisioning.drivers.calagopus.connection import connection_report, key_shape_problem, key_start
 from provisioning.drivers.calagopus.eggs import Egg, Eggs
@@ -273,16 +273,15 @@ class CalagopusDriver(CalagopusPlanning):
         owner = desired.owner if "-" in desired.owner else "the customer's panel account"
         return mapping.create_body(desired, egg, owner=owner, allocation=port)
 
-    def later_checks(self, kinds: frozenset[ChangeKind], before: Look, after: Observed) -> list[LaterCheck]:
+    def later_checks(
+        self, kinds: frozenset[ChangeKind], desired: Desired, observed: Observed
+    ) -> list[LaterCheck]:
         """The end of a series, and what the machine made of a suspension or new limits."""
-        if not isinstance(before, Observed):
-            return []
-        checks = later_checks(kinds, before, after)
-        return [LaterCheck("series", SERIES_END), *checks] if self._changes.series else checks
+        return self._changes.later_checks(kinds, desired, observed)
 
-    def check_later(self, check: LaterCheck, observed: Observed) -> bool:
+    def check_later(self, check: LaterCheck, observed: Observed, *, tell: bool) -> bool:
         """One look at the node's usage, and an empty PATCH where the machine never heard of the change."""
-        return self._changes.check(check, observed)
+        return self._changes.check(check, observed, tell=tell)
 
     def server_url(self, observed: Observed) -> str:
         """The server's page in the panel (CAL-40)."""

@@ -135,6 +135,8 @@ def runtime_sign(runtime: Runtime) -> str:
 
 def custom_changes(desired: Desired, observed: Observed) -> dict[str, tuple[Any, int]]:
     """Custom feature limits that differ: key -> what the panel shows (None: nothing), what is wanted."""
-    shown = observed.extra["feature_limits"]
-    wanted = _custom(desired)
-    return {key: (shown.get(key), value) for key, value in wanted.items() if shown.get(key) != value}
+    shown = observed.extra.get("feature_limits")
+    # A comparison of whole lists keeps no more of a server than what is sold.
+    wanted = _custom(desired) if shown is not None else {}
+    seen = shown or {}
+    return {key: (seen.get(key), value) for key, value in wanted.items() if seen.get(key) != value}

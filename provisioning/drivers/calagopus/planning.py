@@ -63,7 +63,7 @@ class CalagopusPlanning(PanelDriver):
 
 
 def _another_egg(desired: Desired, observed: Observed) -> bool:
-    return desired.target.get("egg") not in (None, observed.extra["egg"])
+    return desired.target.get("egg") not in (None, observed.extra.get("egg"))
 
 
 def _dropped_words(key: str) -> str:

@@ -25,6 +25,7 @@ STAFF_TEMPLATES = (
     "drift",
     "database_restored",
     "undone_too_late",
+    "remark",
 )
 CONTEXT: dict[str, Any] = {
     "service": "MC-1042",
@@ -61,6 +62,7 @@ SUBJECTS = {
     "drift": "No such node.",
     "database_restored": "Billingbridge: a backup of the database was restored",
     "undone_too_late": "The undo for MC-1042 came too late",
+    "remark": "OP-00012 was done, with a remark: MC-1042",
 }
 
 

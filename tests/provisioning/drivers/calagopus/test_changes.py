@@ -160,14 +160,14 @@ def test_a_series_ends_with_an_empty_patch(work: Bench) -> None:
     clock.shift(1.1)
     work.again()
     wish = desired(work, state=Wanted.SUSPENDED, limits={**LIMITS, "memory": 2048})
+    checks = work.driver.later_checks(frozenset({ChangeKind.SUSPEND}), wish, resized)
     after = carried_out(work, wish, resized)
     work.panel.advance(1)
     work.panel.settle()
     # The older state arrived last, and stays.
     assert not suspended_at_machine(work)
-    checks = work.driver.later_checks(frozenset({ChangeKind.SUSPEND}), resized, after)
     assert [(check.kind, check.seconds) for check in checks] == [("series", 2.0), ("suspend", 50.0)]
-    assert work.driver.check_later(checks[0], after)
+    assert work.driver.check_later(checks[0], after, tell=True)
     work.panel.advance(1)
     work.panel.settle()
     assert suspended_at_machine(work)
@@ -176,9 +176,13 @@ def test_a_series_ends_with_an_empty_patch(work: Bench) -> None:
 
 def test_a_single_change_is_no_series(work: Bench) -> None:
     look = made(work)
-    after = carried_out(work, desired(work, limits={**LIMITS, "schedules": 9}), look)
-    assert work.driver.later_checks(frozenset({ChangeKind.RESIZE}), look, after) == []
-    assert work.driver.later_checks(frozenset({ChangeKind.CREATE}), ABSENT, after) == []
+    wish = desired(work, limits={**LIMITS, "schedules": 9})
+    assert work.driver.later_checks(frozenset({ChangeKind.RESIZE}), wish, look) == []
+    carried_out(work, wish, look)
+    clock.shift(60)
+    assert work.driver.later_checks(frozenset({ChangeKind.UNSUSPEND}), wish, look) == []
+    clock.shift(-60)
+    assert work.driver.later_checks(frozenset({ChangeKind.DELETE}), wish, look) == []
 
 
 def test_the_mark_is_set_and_nothing_beside_it(work: Bench) -> None:
@@ -328,12 +332,15 @@ def at_machine(work: Bench, look: Observed, **fields: Any) -> None:
 @pytest.mark.parametrize(("power", "well"), [("running", False), ("offline", True), ("stopping", True)])
 def test_a_suspended_server_that_still_runs_is_told_again(work: Bench, power: str, *, well: bool) -> None:
     look = made(work)
-    after = carried_out(work, desired(work, state=Wanted.SUSPENDED), look)
-    (check,) = work.driver.later_checks(frozenset({ChangeKind.SUSPEND}), look, after)
+    wish = desired(work, state=Wanted.SUSPENDED)
+    (check,) = work.driver.later_checks(frozenset({ChangeKind.SUSPEND}), wish, look)
+    after = carried_out(work, wish, look)
     assert 45 <= check.seconds <= 60
     at_machine(work, look, power=power)
     work.calls()
-    assert work.driver.check_later(check, after) is well
+    assert work.driver.check_later(check, after, tell=False) is well
+    assert work.calls() == [USAGE]
+    assert work.driver.check_later(check, after, tell=True) is well
     assert work.calls() == ([USAGE] if well else [USAGE, PATCH])
     view = work.panel.daemon_view(look.server_id)
     assert view
@@ -349,14 +356,15 @@ def test_a_running_server_with_its_old_limits_is_told_again(
     work: Bench, power: str, known: int, *, well: bool
 ) -> None:
     look = made(work)
-    after = carried_out(work, desired(work, limits={**LIMITS, "memory": 2048}), look)
-    (check,) = work.driver.later_checks(frozenset({ChangeKind.RESIZE}), look, after)
+    wish = desired(work, limits={**LIMITS, "memory": 2048})
+    (check,) = work.driver.later_checks(frozenset({ChangeKind.RESIZE}), wish, look)
+    after = carried_out(work, wish, look)
     assert check.data == {"memory": [1024, 2048]}
     at_machine(work, look, power=power)
     view = work.panel.daemon_view(look.server_id)
     assert view
     view.build["memory_limit"] = known
-    assert work.driver.check_later(check, after) is well
+    assert work.driver.check_later(check, after, tell=True) is well
     assert view.build["memory_limit"] == (known if well else 2048)
 
 
@@ -364,8 +372,8 @@ def test_a_machine_that_is_away_or_does_not_know_it_proves_nothing(work: Bench) 
     look = made(work)
     check = LaterCheck("suspend", 50)
     work.panel.panel.daemons.of(work.server().node).servers.clear()
-    assert work.driver.check_later(check, look)
+    assert work.driver.check_later(check, look, tell=True)
     work.panel.daemon_set("refused")
     with pytest.raises(Unknown) as caught:
-        work.driver.check_later(check, look)
+        work.driver.check_later(check, look, tell=True)
     assert not caught.value.maybe_done
