@@ -8,7 +8,10 @@ from django import forms
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from provisioning.drivers import registry
+from provisioning.drivers.errors import DriverError
+from provisioning.exceptions import PanelWaiting
 from provisioning.models import Panel
+from provisioning.reconcile import panels
 
 ALLOWANCES = {
     "deletes_hour_floor": "Deletes an hour",
@@ -53,6 +56,9 @@ class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
     )
 
+    warning = ""
+    """What could not be checked."""
+
     class Meta:
         model = Panel
         fields = FIELDS
@@ -90,6 +96,19 @@ class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
     def _leads_elsewhere(self, data: dict[str, Any]) -> bool:
         moved = str(data.get("url", self.instance.url)).rstrip("/") != self.instance.url.rstrip("/")
         return moved or bool(data.get("allow_plain_http") and not self.instance.allow_plain_http)
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if self.instance.pk is None or self.errors or "language" not in self.changed_data:
+            # A new panel has no rate budget yet; its connection test says the same.
+            return
+        try:
+            problems = panels.check_row(self.instance)
+        except (DriverError, PanelWaiting) as error:
+            self.warning = f"The panel could not be asked about its language: {error.detail}"
+            return
+        for name, words in problems.items():
+            self.add_error(name, words)
 
     def save(self, commit: bool = True) -> Any:
         """Takes the new key over, if there is one."""

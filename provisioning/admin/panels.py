@@ -60,7 +60,7 @@ class PanelAdmin(ConfigAdmin):
     list_select_related = ("gate",)
     change_form_outer_before_template = "admin/provisioning/panel_before.html"
     fieldsets = (
-        (None, {"fields": ("name", "driver", "url", "new_key", "language", "version")}),
+        (None, {"fields": ("name", "driver", "url", "new_key", "language", "identity_provider", "version")}),
         ("What the bridge may do", {"fields": ("observe_only", "retired", "rate_per_minute")}),
         (
             "Mass brake",
@@ -117,6 +117,8 @@ class PanelAdmin(ConfigAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Saves; a new key ends a parking."""
         super().save_model(request, obj, form, change)
+        if form.warning:
+            messages.warning(request, form.warning)
         if change and "new_key" in form.changed_data:
             with acting_staff(request):
                 panels.panel_unpark(obj)

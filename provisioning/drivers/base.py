@@ -101,6 +101,10 @@ class PanelDriver(ABC):
     def test_connection(self) -> ConnectionReport:
         """Says in plain words what works and what does not (CAL-11). Raises nothing for expected trouble."""
 
+    def check_row(self) -> dict[str, str]:
+        """What of its own row the panel contradicts: field -> sentence (CAL-10). May raise Unknown."""
+        return {}
+
     @abstractmethod
     def check_target(self, document: Mapping[str, Any]) -> dict[str, str]:
         """Checks nest, egg, node and variables against the panel: path -> problem. May raise Unknown."""

@@ -42,6 +42,11 @@ def panel_unpark(panel: Panel) -> None:
     audit.record(service=None, action="panel.unpark", message=f"Panel “{panel}” was unparked by staff.")
 
 
+def check_row(panel: Panel) -> dict[str, str]:
+    """What the panel says against its own row, by field. Raises DriverError, PanelWaiting if it is silent."""
+    return driver_for(panel, PanelTransport(panel, trial=True)).check_row()
+
+
 def check_product(product: Product) -> dict[str, str]:
     """What the panel says against the product, by field path. Raises Unknown if the panel cannot be asked."""
     document, problems = _cleaned(product)

@@ -12,7 +12,7 @@ from typing import Any
 
 from provisioning.drivers.calagopus.client import Client, object_of, path
 from provisioning.drivers.calagopus.failures import meaning, texts
-from provisioning.drivers.errors import DriverError, RateLimited, Unreachable
+from provisioning.drivers.errors import DriverError, RateLimited, Unknown, Unreachable
 from provisioning.drivers.trouble import NotThere
 from provisioning.drivers.types import ConnectionReport, Finding, PanelConfig
 from provisioning.lib.http import Answer, HttpError, quote_segment
@@ -215,6 +215,15 @@ def _version(client: Client) -> str:
     except DriverError:
         return ""
     return str(_json(answer).get("version") or "")[:20] if answer.status == 200 else ""
+
+
+def language_problem(client: Client, wanted: str) -> dict[str, str]:
+    """Field -> sentence for a language that the panel lacks; its list needs no key. Raises Unknown."""
+    finding, languages = _reach(client)
+    if not finding.ok:
+        raise Unknown(f"{finding.title} {finding.advice}".strip(), maybe_done=False)
+    found = _language(languages, wanted)
+    return {} if found.ok else {"language": f"{found.title} {found.advice}"}
 
 
 def _language(languages: list[str], wanted: str) -> Finding:

@@ -16,7 +16,12 @@ from provisioning.drivers.calagopus.accounts import Accounts
 from provisioning.drivers.calagopus.allocations import allocation_give_back, allocation_pin, allocation_taken
 from provisioning.drivers.calagopus.changes import Changes
 from provisioning.drivers.calagopus.client import LONGEST_CALL, Client, path
-from provisioning.drivers.calagopus.connection import connection_report, key_shape_problem, key_start
+from provisioning.drivers.calagopus.connection import (
+    connection_report,
+    key_shape_problem,
+    key_start,
+    language_problem,
+)
 from provisioning.drivers.calagopus.eggs import Egg, Eggs
 from provisioning.drivers.calagopus.failures import SAFETY, is_panel_trouble
 from provisioning.drivers.calagopus.planning import DROPPED, CalagopusPlanning
@@ -103,6 +108,10 @@ class CalagopusDriver(CalagopusPlanning):
     def test_connection(self) -> ConnectionReport:
         """Address, key, each right, language, provider, in plain words (CAL-11, CAL-42)."""
         return connection_report(self._client, self.config)
+
+    def check_row(self) -> dict[str, str]:
+        """The language of new accounts is one that the panel has (contract section 1, 11)."""
+        return language_problem(self._client, self.config.language)
 
     def check_target(self, document: Mapping[str, Any]) -> dict[str, str]:
         """Nest, egg, node or locations exist; variables satisfy the egg. Raises Unknown, AuthFailed."""
