@@ -7,7 +7,8 @@ import os
 import tempfile
 
 # Redis has no test databases of its own: each parallel process takes another of its numbered ones.
-_NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+_NUMBER = int(_WORKER.removeprefix("gw")) + 1
 _REDIS = os.environ.get("TEST_REDIS_URL", "").rpartition("/")[0]
 
 os.environ.update(
@@ -27,7 +28,12 @@ os.environ.update(
         "REDIS_URL": f"{_REDIS}/{_NUMBER}" if _REDIS else "",
     }
 )
-os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="billingbridge-tests-"))
+# A folder for each of them: one's mark of its newest work would look like a restored database to the other.
+# The parallel ones inherit their parent's environment.
+_FOLDER = os.environ.get("TESTS_VAR_DIR") or tempfile.mkdtemp(prefix="billingbridge-tests-")
+os.environ["TESTS_VAR_DIR"] = _FOLDER
+if os.environ.get("VAR_DIR", _FOLDER).startswith(_FOLDER):
+    os.environ["VAR_DIR"] = f"{_FOLDER}/{_WORKER}"
 
 from billingbridge.settings import *  # noqa: E402, F403
 
