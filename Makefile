@@ -23,8 +23,8 @@ help: ## Show this list
 
 setup: $(VENV)/.installed ## Make .venv with the locked packages
 
-demo: $(VENV)/.runtime ## Play the story on this machine and keep serving; ONCE=1 ends after the story
-	@$(BIN)/python manage.py demo $(if $(ONCE),--once)
+demo: $(VENV)/.runtime ## Play the story on this machine and keep serving; ONCE=1 ends after the story, PANEL=calagopus plays there
+	@$(BIN)/python manage.py demo $(if $(ONCE),--once) $(if $(PANEL),--panel=$(PANEL))
 
 run: $(VENV)/.runtime ## Run web server, workers and ticker from .env in this terminal
 	@$(BIN)/python manage.py run

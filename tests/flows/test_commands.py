@@ -83,7 +83,8 @@ def test_an_interrupted_story_leaves_no_process(tmp_path: Path, number: signal.S
 
 
 @pytest.mark.slow
-def test_the_whole_story_holds(tmp_path: Path) -> None:
-    assert demo(tmp_path, "--once").wait(110) == 0, (tmp_path / "said").read_text()
+@pytest.mark.parametrize("panel", ["pterodactyl", "calagopus"])
+def test_the_whole_story_holds(tmp_path: Path, panel: str) -> None:
+    assert demo(tmp_path, "--once", f"--panel={panel}").wait(110) == 0, (tmp_path / "said").read_text()
     assert "All 8 steps confirmed" in (tmp_path / "said").read_text()
     assert not processes_in(tmp_path)

@@ -21,6 +21,7 @@ from provisioning.management.demo.environment import (
     demo_lock,
     private_write,
 )
+from provisioning.management.demo.panels import PANELS
 from provisioning.management.demo.reading import Reader, StepFailed
 from provisioning.management.demo.rows import Cast, cast_make
 from provisioning.management.demo.story import Story
@@ -42,6 +43,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """--once ends after the story; each port can be chosen."""
         parser.add_argument("--once", action="store_true", help="end after the story; exit 0 if all held")
+        parser.add_argument(
+            "--panel", choices=sorted(PANELS), default="pterodactyl", help="the kind of panel to play on"
+        )
         for name, port in PORTS.items():
             words = f"default {port}, or what {name.upper()}_PORT says"
             parser.add_argument(f"--{name}-port", type=int, help=words)
@@ -50,28 +54,33 @@ class Command(BaseCommand):
         """First makes the environment and runs itself again with it; then plays."""
         ports = chosen_ports(options)
         if STAGE not in os.environ:
-            self._begin(ports)
-        self._play(ports, once=options["once"])
+            self._begin(ports, options["panel"])
+        self._play(ports, options["panel"], once=options["once"])
 
-    def _begin(self, ports: dict[str, int]) -> None:
+    def _begin(self, ports: dict[str, int], kind: str) -> None:
         for name, port in ports.items():
             require_free_port(port, variable=f"{name.upper()}_PORT")
         try:
             demo_lock()
         except BlockingIOError as error:
             raise CommandError("A demo runs in this folder already. End it with Ctrl-C first.") from error
-        environment = {**os.environ, **demo_environment(**ports), STAGE: "1"}
+        environment = {
+            **os.environ,
+            **demo_environment(**ports, key_start=PANELS[kind].key_start),
+            STAGE: "1",
+        }
         # Settings are read once per process: the keys just made need a new one.
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606
 
-    def _play(self, ports: dict[str, int], *, once: bool) -> None:
+    def _play(self, ports: dict[str, int], kind: str, *, once: bool) -> None:
         # Settings that the demo does not make itself may be wrong; its children would end with a log each.
         self.check(tags=[CHECK_TAG])
         call_command("migrate", verbosity=0)
-        cast = cast_make(panel_port=ports["panel"], billing_port=ports["billing"])
-        private_write(demo_dir() / "admin.json", json.dumps(self._sign_in(cast)))
         try:
             with Supervisor(grace=20) as children:
+                self._start_sandbox(children, ports, kind)
+                cast = cast_make(panel_port=ports["panel"], billing_port=ports["billing"], kind=kind)
+                private_write(demo_dir() / "admin.json", json.dumps(self._sign_in(cast)))
                 problem = self._perform(children, cast, ports, once=once)
         except KeyboardInterrupt:
             raise CommandError("Interrupted; everything was stopped.", returncode=INTERRUPTED) from None
@@ -80,8 +89,8 @@ class Command(BaseCommand):
 
     def _perform(self, children: Supervisor, cast: Cast, ports: dict[str, int], *, once: bool) -> str:
         """Starts, plays, and serves until a signal; returns what ended by itself."""
-        self._start(children, ports)
-        self._wait_for_web(children)
+        self._start(children)
+        self._wait_for(children, "The web server", f"{settings.PUBLIC_URL}/livez")
         self._greet(cast, ports)
         failed = self._tell(cast)
         if once:
@@ -91,30 +100,35 @@ class Command(BaseCommand):
         self._farewell(cast)
         return children.wait()
 
-    def _start(self, children: Supervisor, ports: dict[str, int]) -> None:
-        log = demo_dir().resolve() / "log"
+    def _start_sandbox(self, children: Supervisor, ports: dict[str, int], kind: str) -> None:
+        """First of all: the products' ids are the panel's own."""
         sandbox = command_argv(
             "sandbox",
+            f"--panel={kind}",
             f"--panel-port={ports['panel']}",
             f"--billing-port={ports['billing']}",
             "--install-seconds=1.5",
         )
-        children.start("The sandbox", sandbox, log=log / "sandbox.log")
+        children.start("The sandbox", sandbox, log=demo_dir().resolve() / "log" / "sandbox.log")
+        self._wait_for(children, "The sandbox", f"http://127.0.0.1:{ports['panel']}/_sandbox/state")
+
+    def _start(self, children: Supervisor) -> None:
+        log = demo_dir().resolve() / "log"
         children.start("The web server", web_argv(settings.BIND), log=log / "web.log")
         children.start("The queue worker", command_argv("work"), log=log / "worker.log")
         children.start("The ticker", command_argv("tick"), log=log / "tick.log")
 
-    def _wait_for_web(self, children: Supervisor) -> None:
+    def _wait_for(self, children: Supervisor, what: str, address: str) -> None:
         ends = time.monotonic() + WEB_PATIENCE
         while time.monotonic() < ends:
             if dead := children.dead():
                 raise CommandError(f"{dead} Its log is in {demo_dir() / 'log'}.")
             try:
-                if requests.get(f"{settings.PUBLIC_URL}/livez", timeout=2).status_code == 200:
+                if requests.get(address, timeout=2).status_code == 200:
                     return
             except requests.RequestException:
                 time.sleep(0.1)
-        raise CommandError(f"The web server did not start within {WEB_PATIENCE} s; see {demo_dir() / 'log'}.")
+        raise CommandError(f"{what} did not start within {WEB_PATIENCE} s; see {demo_dir() / 'log'}.")
 
     def _tell(self, cast: Cast) -> str:
         """Plays the steps, one line each; returns what failed."""

@@ -50,7 +50,7 @@ def private_write(path: Path, text: str) -> None:
         file.write(text)
 
 
-def demo_environment(*, web: int, panel: int, billing: int) -> dict[str, str]:
+def demo_environment(*, web: int, panel: int, billing: int, key_start: str = "ptla_") -> dict[str, str]:
     """Makes a fresh folder with fresh keys, and returns the variables that point to it."""
     folder = demo_dir().resolve()
     shutil.rmtree(folder, ignore_errors=True)
@@ -75,7 +75,7 @@ def demo_environment(*, web: int, panel: int, billing: int) -> dict[str, str]:
         "SUPPORT_EMAIL": "help@example.com",
         "STAFF_EMAILS": "staff@example.com",
         "DEMO_PORTS": json.dumps({"web": web, "panel": panel, "billing": billing}),
-        "SANDBOX_APPLICATION_KEY": "ptla_" + secrets.token_hex(22)[:43],
+        "SANDBOX_APPLICATION_KEY": key_start + secrets.token_hex(22)[:43],
         "SANDBOX_CLIENT_KEY": "ptlc_" + secrets.token_hex(22)[:43],
         **INTERVALS,
     }

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 import requests
 
+from provisioning.management.demo.panels import PANELS, TIMEOUT
 from provisioning.management.demo.rows import Cast
 
 T = TypeVar("T")
 PATIENCE = 40.0
 SOONEST, LATEST = 0.1, 0.5
 """Seconds between two looks, at first and in the end."""
-TIMEOUT = 10
 
 
 class StepFailed(Exception):
@@ -26,6 +26,7 @@ class Reader:
 
     def __init__(self, cast: Cast, public_url: str) -> None:
         self.cast = cast
+        self.panel = PANELS[cast.kind]
         self.api = f"{public_url}/api/v1"
         self.panel_session = requests.Session()
         self.panel_session.headers["Authorization"] = f"Bearer {cast.panel_key}"
@@ -49,18 +50,11 @@ class Reader:
 
     def servers(self) -> list[dict[str, Any]]:
         """Every server on the panel, as its own API shows it."""
-        return self._panel_list("servers")
+        return self.panel.servers(self.panel_session, self.cast.panel_url)
 
     def users(self) -> list[dict[str, Any]]:
         """Every user of the panel."""
-        return self._panel_list("users")
-
-    def _panel_list(self, name: str) -> list[dict[str, Any]]:
-        answer = self.panel_session.get(
-            f"{self.cast.panel_url}/api/application/{name}?per_page=500", timeout=TIMEOUT
-        )
-        answer.raise_for_status()
-        return [item["attributes"] for item in answer.json()["data"]]
+        return self.panel.users(self.panel_session, self.cast.panel_url)
 
     def server(self, mark: str) -> dict[str, Any] | None:
         """The one server of that mark; more than one fails the story."""

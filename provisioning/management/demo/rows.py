@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 
 from provisioning.api.tokens import api_token_create, machine_user_create
 from provisioning.lib import clock
+from provisioning.management.demo.panels import PANELS, DemoPanel
 from provisioning.models import (
     BillingConnection,
     EndpointSecret,
@@ -51,11 +52,13 @@ class Cast:
     panel_key: str = field(repr=False)
     admin_password: str = field(repr=False)
     admin_codes: tuple[str, ...] = field(repr=False)
+    kind: str = "pterodactyl"
 
 
-def cast_make(*, panel_port: int, billing_port: int) -> Cast:
-    """Makes every row of the demo and returns what the story needs."""
-    panel = _panel(panel_port)
+def cast_make(*, panel_port: int, billing_port: int, kind: str = "pterodactyl") -> Cast:
+    """Makes every row of the demo and returns what the story needs. A panel may be asked for its ids."""
+    played_on = PANELS[kind]
+    panel = _panel(panel_port, played_on)
     shop = BillingConnection.objects.create(name="Example shop", key="shop")
     policy = GracePolicy.objects.create(name="Seconds instead of days")
     GracePolicyVersion.objects.create(policy=policy, suspend_after=GRACE, undo_window=UNDO)
@@ -70,12 +73,7 @@ def cast_make(*, panel_port: int, billing_port: int) -> Cast:
             panel=panel,
             grace_policy=policy,
             name_prefix="MC-",
-            document={
-                "target": {"nest": 1, "egg": 5, "node": 1},
-                "limits": limits,
-                "runtime": {},
-                "options": {},
-            },
+            document=played_on.document(panel.url, panel.api_key, limits),
         )
     endpoint = WebhookEndpoint.objects.create(connection=shop, name="Sandbox billing", verifies_email=True)
     secret = generate_secret()
@@ -90,16 +88,17 @@ def cast_make(*, panel_port: int, billing_port: int) -> Cast:
         panel_key=panel.api_key,
         admin_password=password,
         admin_codes=codes,
+        kind=kind,
     )
 
 
-def _panel(port: int) -> Panel:
+def _panel(port: int, kind: DemoPanel) -> Panel:
     return Panel.objects.create(
         name="fra-1",
-        driver="pterodactyl",
+        driver=kind.driver,
         url=f"http://127.0.0.1:{port}",
         api_key=os.environ["SANDBOX_APPLICATION_KEY"],
-        version="1.12.3",
+        version=kind.version,
         allow_private=True,
         allow_plain_http=True,
     )

@@ -112,7 +112,7 @@ class Story:
 
     def lost_answer(self) -> Iterator[str]:
         """Step 7: the panel did it, the answer was lost; still one server."""
-        fault = {"kind": "lost", "method": "POST", "path": "^/api/application/servers$", "count": 1}
+        fault = {"kind": "lost", "method": "POST", "path": self.read.panel.creates, "count": 1}
         self.read.panel_control("POST", "faults", fault)
         self.read.send({"event": "subscription.created", **LINUS_ORDER})
         server = self._running("12347")
