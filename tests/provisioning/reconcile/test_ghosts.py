@@ -23,7 +23,7 @@ STEP = 4
 """Seconds between two sweeps."""
 LATE = [0, 1, 3, 10]
 WALLS = [
-    pytest.param(*wall, id="-".join(map(str, wall)), marks=[pytest.mark.slow] if wall[2] else [])
+    pytest.param(*wall, id="-".join(map(str, wall)), marks=[pytest.mark.slow] if wall[0] or wall[2] else [])
     for wall in product([True, False], [1, None], [False, True])
 ]
 
