@@ -26,7 +26,7 @@ from provisioning.lib import clock
 from provisioning.lib.http import Answer, HttpError
 from provisioning.lib.ratelimit import retry_after
 
-MOST_TEXTS = 20
+MOST_TEXTS, LONGEST_TEXT, LONGEST_NESTED = 20, 2_000, 65_536
 SAFETY = 2.0
 """Seconds beyond what a 429 asks for: calls that come too early count there, too."""
 
@@ -70,7 +70,7 @@ def texts(answer: Answer) -> list[str]:
         data = answer.json()
     except HttpError:
         return []
-    return [plain(text) for text in _flat(data)]
+    return [plain(text[:LONGEST_TEXT]) for text in _flat(data)]
 
 
 def _flat(data: object) -> list[str]:
@@ -78,7 +78,7 @@ def _flat(data: object) -> list[str]:
     if not isinstance(entries, list):
         return []
     found = [entry for entry in entries[:MOST_TEXTS] if isinstance(entry, str)]
-    if found and found[0].startswith('{"errors"'):
+    if found and found[0].startswith('{"errors"') and len(found[0]) <= LONGEST_NESTED:
         try:
             return _flat(json.loads(found[0]))
         except (ValueError, RecursionError):
