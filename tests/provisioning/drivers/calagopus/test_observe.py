@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from provisioning.drivers.calagopus import reading
 from provisioning.drivers.errors import AuthFailed, RateLimited, Unknown
 from provisioning.drivers.fields import Fields
 from provisioning.drivers.types import ABSENT, Account, Observed, ServerRef, ServerState
+from provisioning.lib.http import Answer
 from provisioning.sandbox.calagopus.rows import BackupConfiguration
 from provisioning.sandbox.calagopus.seed import seed_servers
 from provisioning.sandbox.faults import Kind
@@ -180,4 +182,23 @@ def test_a_page_that_fails_fails_the_list(work: Bench) -> None:
     seed_servers(work.panel.world, 150, owner_id=user(work.panel).uuid)
     work.panel.faults.add("error", skip=1)
     with pytest.raises(Unknown):
+        list(work.driver.servers())
+
+
+def test_a_list_that_shrinks_while_it_is_read_is_not_believed(
+    work: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What moved up by one place would be on no page that was read, though the numbers agree."""
+    seed_servers(work.panel.world, 205, owner_id=user(work.panel).uuid)
+    real = work.wire.request
+
+    def shrinking(*args: Any, **kwargs: Any) -> Answer:
+        answer = real(*args, **kwargs)
+        servers = work.panel.world.state.servers
+        if len(servers) == 205:
+            del servers[next(iter(servers))]
+        return answer
+
+    monkeypatch.setattr(work.wire, "request", shrinking)
+    with pytest.raises(Unknown, match="shorter"):
         list(work.driver.servers())
