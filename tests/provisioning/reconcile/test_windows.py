@@ -9,7 +9,7 @@ import pytest
 from provisioning.drivers.types import RateWindow
 from provisioning.exceptions import PanelWaiting
 from provisioning.lib import clock
-from provisioning.models import Panel, PanelWindow
+from provisioning.models import Panel, PanelGate, PanelWindow
 from provisioning.reconcile.transport import PanelTransport
 from provisioning.reconcile.windows import window_check, window_count
 from provisioning.sandbox.calagopus.server import CalagopusSandbox
@@ -41,12 +41,14 @@ def call(row: Panel) -> int:
 def test_the_end_of_a_window_is_silent_for_every_worker(row: Panel) -> None:
     assert call(row) == 404
     clock.shift(28)
+    budget = PanelGate.objects.get().tat
     for _ in range(2):
         with pytest.raises(PanelWaiting) as caught:
             call(row)
         assert caught.value.reason == "rate_budget"
         assert 2 <= caught.value.seconds <= 3
     assert PanelWindow.objects.get().calls == 1
+    assert PanelGate.objects.get().tat == budget, "who has to wait uses up no call"
     clock.shift(3.1)
     assert call(row) == 404
     assert PanelWindow.objects.get().calls == 1
