@@ -62,10 +62,9 @@ class ChangeKind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class PanelConfig:
-    """What a driver may know of the panel row; `key_problem` is `PanelDriver.key_problem` of its key.
+    """What a driver may know of the panel row; `key_problem` and `key_name` are the driver's of its key.
 
-    `key_name` is the part of the key that the panel itself shows, where it has such; `identity_provider` is
-    the panel's id of billing as a place to sign in (CAL-41).
+    `identity_provider` is the panel's id of billing as a place to sign in (CAL-41).
     """
 
     url: str
