@@ -42,6 +42,9 @@ class Store(Protocol):
     def select(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows that no page of ours shows, such as who leads."""
 
+    def writable(self) -> bool:
+        """Whether nobody stands still in the middle of a transaction."""
+
     def drop(self) -> None:
         """Remove it."""
 
@@ -76,6 +79,16 @@ class SqliteStore:
         """Asks the file."""
         with closing(self._connection()) as connection:
             return connection.execute(sql).fetchall()
+
+    def writable(self) -> bool:
+        """Tries to take each file's write lock."""
+        try:
+            for name in self.FILES:
+                with closing(sqlite3.connect(self.folder / name, timeout=0.5)) as connection, connection:
+                    connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        return True
 
     def drop(self) -> None:
         """The folder goes with the test."""
@@ -116,6 +129,11 @@ class ServerStore:
 
         with psycopg.connect(self.url) as connection:
             return connection.execute(sql.encode()).fetchall()
+
+    def writable(self) -> bool:
+        """Asks the server who is idle in a transaction."""
+        here = "datname = current_database() AND state LIKE 'idle in%'"
+        return self.select(f"SELECT count(*) FROM pg_stat_activity WHERE {here}") == [(0,)]  # noqa: S608
 
     def drop(self) -> None:
         """Drops the database, whoever is still connected, and flushes Redis."""

@@ -63,11 +63,24 @@ def test_hosts_whose_clocks_are_minutes_off_steal_no_lease(start: StackMaker) ->
 
 
 def frozen(stack: Stack) -> list[int]:
-    """Every worker that has a job in hand stands still, as on a host that is swapping or migrated."""
-    pids = [pid for cluster in stack.clusters for pid in cluster.workers("processing")]
+    """Every worker that has a job in hand stands still, as on a host that is swapping or migrated.
+
+    One that stands still while it writes stops its whole database, and nobody could take its place meanwhile:
+    such a moment is let pass.
+    """
+    for _ in range(20):
+        pids = [pid for cluster in stack.clusters for pid in cluster.workers("processing")]
+        signal_all(pids, signal.SIGSTOP)
+        if stack.store.writable():
+            return pids
+        signal_all(pids, signal.SIGCONT)
+        time.sleep(0.02)
+    raise AssertionError("A worker writes all the time.")
+
+
+def signal_all(pids: list[int], number: signal.Signals) -> None:
     for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    return pids
+        os.kill(pid, number)
 
 
 def refused(stack: Stack) -> bool:
@@ -90,8 +103,7 @@ def test_a_worker_that_freezes_past_its_lease_is_refused(start: StackMaker, faul
         stack.until_served(["12345"])
         assert not refused(stack)
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        signal_all(pids, signal.SIGCONT)
     stack.until("the late one refused", lambda: refused(stack))
     assert stack.asked() == [201]
     assert [row["outcome"] for row in stack.read.operations("12345")] == ["succeeded"]
