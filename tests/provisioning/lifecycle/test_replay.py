@@ -217,6 +217,6 @@ def test_doubled_shuffled_and_lost_events_end_as_their_set_says(bridge: Bridge) 
 def test_the_same_with_many_stories(bridge: Bridge) -> None:
     run(
         bridge,
-        examples=int(os.environ.get("REPLAY_EXAMPLES", "30")),
+        examples=int(os.environ.get("REPLAY_EXAMPLES", "12")),
         events=int(os.environ.get("REPLAY_EVENTS", "50")),
     )
