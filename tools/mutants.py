@@ -31,6 +31,7 @@ LEFT_OUT = (
 )
 SECONDS = 300
 SIDE_BY_SIDE = 2
+TIMED_OUT = -1
 NOTICED = 1
 """pytest's exit code for tests that ran and failed; any other failure proves nothing."""
 
@@ -73,10 +74,13 @@ def copy_tree(target: Path) -> None:
 
 
 def run_tests(root: Path, tests: tuple[str, ...]) -> int:
-    """pytest's exit code for these tests in that tree."""
+    """pytest's exit code for these tests in that tree; TIMED_OUT if they did not end."""
     argv = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(argv, cwd=root, env=environ, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603
+    try:
+        done = subprocess.run(argv, cwd=root, env=environ, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return TIMED_OUT
     return done.returncode
 
 
@@ -88,7 +92,9 @@ def judge(mutant: Mutant) -> bool:
         copy_tree(copy)
         apply(mutant, copy)
         code = run_tests(copy, mutant.tests)
-    words = {NOTICED: "noticed", 0: "NOT NOTICED"}.get(code, f"NOT PROVED (pytest ended with {code})")
+    words = {NOTICED: "noticed", 0: "NOT NOTICED", TIMED_OUT: f"NOT PROVED (not ended in {SECONDS} s)"}.get(
+        code, f"NOT PROVED (pytest ended with {code})"
+    )
     sys.stdout.write(f"{words}: {mutant.name} ({mutant.why}), {time.monotonic() - began:.0f} s\n")
     sys.stdout.flush()
     return code == NOTICED
