@@ -21,6 +21,8 @@ from tests.provisioning.reconcile.calagopus import CalagopusBridge
 from tests.provisioning.reconcile.drifting import check, standing
 from tests.provisioning.reconcile.trouble import outlast, pass_time
 
+pytestmark = pytest.mark.slow
+
 USER, BY_MARK, MADE = "POST users", "GET servers/external/{mark}", "POST servers"
 PATCH, LOOK, DELETE = "PATCH servers/{server}", "GET servers/{server}", "DELETE servers/{server}"
 USAGE = "GET nodes/{node}/servers/resources"

@@ -28,6 +28,8 @@ from tests.conftest import Jobs
 from tests.provisioning.reconcile.drifting import check, fleet, standing
 from tests.provisioning.reconcile.trouble import Killed, outlast, pass_time
 
+pytestmark = pytest.mark.slow
+
 WEEK = 7 * 86400.0
 
 

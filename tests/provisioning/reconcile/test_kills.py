@@ -92,6 +92,7 @@ def test_a_create_that_is_killed_anywhere_makes_one_server(bridge: Bridge, uniqu
     assert kill_everywhere(bridge, "create") >= FEWEST_STEPS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["suspend", "resize"])
 def test_a_change_that_is_killed_anywhere_ends_as_wanted(bridge: Bridge, kind: str) -> None:
     assert kill_everywhere(bridge, kind) >= FEWEST_STEPS
