@@ -11,16 +11,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final
 
+import structlog
 from django.core.management.base import CommandError
 
 PR_SET_PDEATHSIG: Final = 1
 ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_SECONDS: Final = 0.1
+DEATH_SECONDS: Final = 5.0
+"""What is killed has ended by then, however busy the machine is."""
+
+log = structlog.get_logger(__name__)
 
 
 class Supervisor:
@@ -103,18 +108,26 @@ class Supervisor:
             return ""
         return sentence
 
-    def stop(self) -> None:
-        """SIGTERM to each main process, then SIGKILL to whatever is left of its session."""
+    def stop(self) -> list[str]:
+        """SIGTERM to each main process, then SIGKILL to whatever is left of its session.
+
+        Returns the names of those whose main process had to be killed.
+        """
         for child in self._children.values():
             if child.returncode is None:
                 os.kill(child.pid, signal.SIGTERM)
-        deadline = time.monotonic() + self.grace
-        while not all(map(_has_ended, self._children.values())) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS / 5)
+        _wait(lambda: all(map(_has_ended, self._children.values())), self.grace)
+        late = [name for name, child in self._children.items() if not _has_ended(child)]
+        if late:
+            log.warning("killed_after_grace", programs=late, seconds=self.grace)
         for child in self._children.values():
             _kill_group(child)
+        # A group keeps its number while its main process is a zombie: nobody else's is looked at here.
+        _wait(lambda: not any(map(_others_live, self._children.values())), DEATH_SECONDS)
+        for child in self._children.values():
             child.wait()
         self._children.clear()
+        return late
 
 
 def port_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -175,6 +188,30 @@ def _has_ended(child: "subprocess.Popen[bytes]") -> bool:
     if child.returncode is not None:
         return True
     return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _wait(happened: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS / 5)
+
+
+def _others_live(child: "subprocess.Popen[bytes]") -> bool:
+    """Whether anything but its main process still runs in the child's group."""
+    return child.returncode is None and any(
+        pid != child.pid and state != "Z" for pid, state in group_members(child.pid)
+    )
+
+
+def group_members(group: int) -> Iterator[tuple[int, str]]:
+    """The processes of a group with their states (as Linux' proc has them; none on other systems)."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, number = (process / "stat").read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # it ended while we looked
+            continue
+        if int(number) == group:
+            yield int(process.name), state
 
 
 def _kill_group(child: "subprocess.Popen[bytes]") -> None:

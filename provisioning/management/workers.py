@@ -30,7 +30,7 @@ from django_q import cluster, queues
 from django_q.signals import post_execute, pre_execute
 
 PR_SET_PDEATHSIG: Final = 1
-LOOK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 0.5
 JOB_SECONDS: Final = 10.0
 """All workers idle and jobs waiting, for so long: nobody can take them."""
 STILL_SECONDS: Final = 30.0
@@ -151,13 +151,20 @@ class Cluster(cluster.Cluster):  # type: ignore[misc]
         _end_with_parent()
 
     def sig_handler(self, signum: int, frame: FrameType | None) -> None:
-        """SIGTERM or SIGINT: jobs in hand are finished, then all end."""
+        """SIGTERM or SIGINT: jobs in hand are finished, then all end.
+
+        Only noted here, as the handler may interrupt itself: a process manager and `run` may both send one,
+        and an event that is set within its own setting waits for its lock for ever.
+        """
         self.ending = True
-        if self.sentinel is not None:
-            super().sig_handler(signum, frame)
 
     def run(self) -> None:
         """Runs until a signal. Raises RuntimeError if the first start fails by itself, and was not killed."""
+        self._keep_running()
+        if self.sentinel is not None:
+            self.stop()
+
+    def _keep_running(self) -> None:
         try:
             self._start()
         except RuntimeError:

@@ -2,9 +2,9 @@
 
 import argparse
 import os
+import queue
 import signal
 import sys
-import threading
 from collections.abc import Callable
 
 from provisioning.sandbox.base import PanelServer
@@ -38,8 +38,8 @@ def sandboxes(options: argparse.Namespace) -> tuple[PanelServer, BillingSandbox]
     return PANELS[options.panel](options), BillingSandbox(port=options.billing_port)
 
 
-def serve(options: argparse.Namespace, write: Callable[[str], object], ended: threading.Event) -> None:
-    """Run both until ``ended`` is set. Raises PortTakenError where a port is in use.
+def serve(options: argparse.Namespace, write: Callable[[str], object], wait: Callable[[], object]) -> None:
+    """Run both until ``wait`` returns. Raises PortTakenError where a port is in use.
 
     Keys are printed only where they were made here: ones that were passed in are known already.
     """
@@ -51,7 +51,7 @@ def serve(options: argparse.Namespace, write: Callable[[str], object], ended: th
         for name, key in panel.keys.items():
             if key not in (options.application_key, options.client_key):
                 write(f"{name} key: {key}")
-        ended.wait()
+        wait()
     finally:
         panel.stop()
         billing.stop()
@@ -66,12 +66,15 @@ def _start(sandbox: PanelServer | BillingSandbox, port: int) -> None:
         ) from error
 
 
-def end_on_signals() -> threading.Event:
-    """An event that Ctrl-C and SIGTERM set."""
-    ended = threading.Event()
+def ending_signal() -> Callable[[], object]:
+    """Waits, when called, until Ctrl-C or SIGTERM came; from now on they do nothing else.
+
+    A handler may interrupt itself: an Event would then wait for its own lock, a SimpleQueue does not.
+    """
+    came: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    return ended
+        signal.signal(number, lambda number, _: came.put(number))
+    return came.get
 
 
 def _say(text: str) -> None:
@@ -85,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
-        serve(options, _say, end_on_signals())
+        serve(options, _say, ending_signal())
     except PortTakenError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -165,10 +165,10 @@ class Part:
         os.killpg(self.pid, signal.SIGKILL)
         self.stop()
 
-    def stop(self) -> None:
-        """End it; what is left after the grace is killed."""
-        self.children.stop()
+    def stop(self) -> bool:
+        """End it; what is left after the grace is killed. Whether that was needed."""
         self.running = False
+        return bool(self.children.stop())
 
     @property
     def ended(self) -> str:
@@ -239,11 +239,11 @@ class Stack:
         """End everything, and see that nothing is left."""
         for part in self.parts:
             part.end()
-        for part in self.parts:
-            part.stop()
+        late = [part.name for part in self.parts if part.stop()]
         self.store.drop()
         left = processes_in(self.folder)
         assert not left, f"Processes {left} outlived their stack."
+        assert not late, f"{late} had to be killed: they did not end within {GRACE:.0f} s."
 
     # --- processes ---------------------------------------------------------------------------------
 

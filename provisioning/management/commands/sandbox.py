@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from provisioning.sandbox.command import PortTakenError, add_arguments, end_on_signals, serve
+from provisioning.sandbox.command import PortTakenError, add_arguments, ending_signal, serve
 
 
 class Command(BaseCommand):
@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve. Raises CommandError where a port is taken."""
         try:
-            serve(argparse.Namespace(**options), self._write, end_on_signals())
+            serve(argparse.Namespace(**options), self._write, ending_signal())
         except PortTakenError as error:
             raise CommandError(str(error)) from error
 

@@ -106,6 +106,7 @@ def test_a_stubborn_child_is_killed_after_the_grace(tmp_path: Path) -> None:
         note = f"open({str(ready)!r}, 'w').write('1');"
         pid = children.start("c", [sys.executable, "-c", STUBBORN.format(note)])
         content(ready)
+        assert children.stop() == ["c"], "who had to be killed is named"
     assert not alive(pid)
 
 
@@ -114,7 +115,8 @@ def test_grandchildren_do_not_stay(tmp_path: Path) -> None:
         children.start("c", [sys.executable, "-c", WITH_GRANDCHILD, str(tmp_path / "pid")])
         grandchild = int(content(tmp_path / "pid"))
         assert alive(grandchild)
-    assert gone(grandchild)
+        assert children.stop() == []
+    assert not alive(grandchild), "it returns when the last of them has died"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.core.management import call_command
@@ -242,7 +242,7 @@ def test_a_first_start_is_tried_again_where_it_was_killed(
     monkeypatch: pytest.MonkeyPatch, exitcode: int, again: bool
 ) -> None:
     made = Guarded(starts=0)
-    made.sentinel = SimpleNamespace(exitcode=exitcode)
+    made.sentinel = SimpleNamespace(exitcode=exitcode, is_alive=lambda: False)
     away = iter([True, False])
 
     def start() -> int:
@@ -281,6 +281,27 @@ def test_a_signal_before_the_start_only_ends() -> None:
     made.sig_handler(signal.SIGTERM, None)
     made._start_again()
     assert (made.ending, made.begun) == (True, [])
+
+
+def test_the_handler_only_notes_a_signal_that_may_interrupt_the_handler_itself() -> None:
+    class Told(Guarded):
+        stops: ClassVar[list[bool]] = []
+
+        def start(self) -> int:
+            self.sentinel = SimpleNamespace(is_alive=lambda: True, join=self._signals)
+            return 0
+
+        def _signals(self, timeout: float | None = None) -> None:
+            for _ in range(2):
+                self.sig_handler(signal.SIGTERM, None)
+            assert self.stops == [], "what sets an event waits for ever for the lock of what it interrupted"
+
+        def stop(self) -> bool:
+            self.stops.append(True)
+            return True
+
+    Told(starts=1).run()
+    assert Told.stops == [True]
 
 
 def test_the_command_says_that_the_workers_do_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,31 @@
 
 import argparse
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
 
 from provisioning.sandbox.command import PortTakenError, add_arguments, main, sandboxes, serve
+
+ROOT = Path(__file__).resolve().parents[3]
+INTERRUPTED = """
+import os, signal, sys, threading
+from provisioning.sandbox.command import ending_signal
+wait = ending_signal()
+def at_each_line(frame, event, argument):
+    signal.raise_signal(signal.SIGTERM)
+    return at_each_line
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+sys.settrace(at_each_line)
+wait()
+sys.settrace(None)
+"""
 
 
 def options(*arguments: str) -> argparse.Namespace:
@@ -28,7 +45,7 @@ def serving(chosen: argparse.Namespace) -> Iterator[list[str]]:
         lines.append(text)
         said.set()
 
-    thread = threading.Thread(target=serve, args=(chosen, write, ended))
+    thread = threading.Thread(target=serve, args=(chosen, write, ended.wait))
     thread.start()
     try:
         assert said.wait(5)
@@ -71,6 +88,12 @@ def test_a_taken_port_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with pytest.raises(PortTakenError, match=f"Port {port} can not be used"):
-            serve(options("--billing-port", port), lambda _: None, threading.Event())
+            serve(options("--billing-port", port), lambda _: None, threading.Event().wait)
         assert main(["--panel-port", port]) == 1
     assert "Choose another one." in capsys.readouterr().err
+
+
+@pytest.mark.processes
+def test_a_signal_in_the_middle_of_another_ends_it_too() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=ROOT, timeout=20, check=False)
+    assert done.returncode == 0
