@@ -163,6 +163,25 @@ class DriftOutcome(models.TextChoices):
     UNKNOWN = "unknown", _("unknown")
 
 
+class ItemKind(models.TextChoices):
+    """What a panel's lists hold that a product, or the panel's own row, chooses from (CAL-20, CAL-29)."""
+
+    NEST = "nest", _("nest")
+    EGG = "egg", _("egg")
+    NODE = "node", _("node")
+    LOCATION = "location", _("location")
+    BACKUP_CONFIGURATION = "backup_configuration", _("backup configuration")
+    OAUTH_PROVIDER = "oauth_provider", _("OAuth provider")
+
+
+class SnapshotState(models.TextChoices):
+    """How the newest reading of a panel's lists stands. FAILED leaves the lists of the last complete one."""
+
+    RUNNING = "running", _("being read")
+    COMPLETE = "complete", _("complete")
+    FAILED = "failed", _("failed")
+
+
 class Resource(models.TextChoices):
     """The resources that entitlements add and pins fix; units: MiB, percent of a thread, count."""
 

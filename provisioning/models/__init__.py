@@ -5,6 +5,7 @@ from provisioning.models.customers import Customer, PanelAccount
 from provisioning.models.drift import Drift, DriftPage, DriftPass
 from provisioning.models.inbox import EndpointSecret, Event, WebhookEndpoint
 from provisioning.models.installation import Heartbeat, Installation
+from provisioning.models.lists import PanelItem, PanelListPage, PanelSnapshot
 from provisioning.models.machines import ApiToken
 from provisioning.models.operations import (
     AuditEntry,
@@ -45,7 +46,10 @@ __all__ = [
     "PanelAccount",
     "PanelCall",
     "PanelGate",
+    "PanelItem",
+    "PanelListPage",
     "PanelMemory",
+    "PanelSnapshot",
     "PanelWindow",
     "Pin",
     "Product",

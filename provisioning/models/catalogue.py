@@ -167,6 +167,13 @@ class Product(models.Model):
         max_length=40, blank=True, default="Server-", help_text="Servers are named <prefix><service id>."
     )
     document = models.JSONField(default=dict, blank=True)
+    flags = models.JSONField(
+        default=list,
+        blank=True,
+        editable=False,
+        help_text="What the panel's lists contradict: new orders wait for it.",
+    )
+    flagged_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
