@@ -11,6 +11,8 @@ from provisioning.lib.http import Answer, HttpError
 from provisioning.lib.redact import clean_line
 
 _TAG = re.compile(r"<[^<>]{0,500}>")
+_SUCCESS = re.compile(rb'\s*\{(?!\s*"errors"\s*:)')
+"""How the body of a success begins: a JSON object that does not speak of errors."""
 
 ADVICE = {
     "tls": ("panel_tls", "Renew or correct the panel's certificate."),
@@ -49,6 +51,22 @@ def unreadable(answer: Answer) -> Unknown:
         return Unknown(f"The panel redirects to {place or 'another address'} ({answer.status}).")
     start = plain(answer.text[:2000])[:200]
     return Unknown(f"The answer ({answer.status}) is not one of the panel's: {start or 'it is empty'}")
+
+
+def is_substitute(answer: Answer, method: str) -> bool:
+    """Whether something answers in the panel's place: a redirect, or a success that is none of a panel's.
+
+    That is a proxy, a maintenance page or a broken upgrade. Only how the body begins is looked at, because
+    lists are long; what is wrong further on is found by whoever reads it. A command may be answered with
+    nothing, a question may not.
+    """
+    if not 200 <= answer.status < 400:
+        return False
+    if answer.status >= 300:
+        return True
+    if not answer.body.strip():
+        return method == "GET" and answer.status not in (202, 204)
+    return _SUCCESS.match(answer.body) is None
 
 
 @contextmanager

@@ -95,10 +95,12 @@ class Pass:
 
     def _read_page(self) -> None:
         if self.row.stage == DriftStage.SERVERS:
-            servers = self.driver.server_page(self.row.next_page)
+            with self.transport.reading():
+                servers = self.driver.server_page(self.row.next_page)
             self._keep(servers, [server_kept(item) for item in servers.items], DriftStage.ACCOUNTS)
         else:
-            accounts = self.driver.account_page(self.row.next_page)
+            with self.transport.reading():
+                accounts = self.driver.account_page(self.row.next_page)
             self._keep(accounts, [_account_kept(item) for item in accounts.items], DriftStage.COMPARING)
 
     def _keep(self, page: ListPage[Any], items: list[dict[str, Any]], following: str) -> None:

@@ -212,9 +212,10 @@ def _pass(service: Service, operation: Operation, lease: Lease) -> tuple[Look, P
         operation.panel = panel
         operation.save(update_fields=["panel"])
     job = Converge(service, panel, operation, lease)
-    look = job.run()
-    if isinstance(look, Observed):
-        _note_ready(job, look)
+    with job.transport.reading():
+        look = job.run()
+        if isinstance(look, Observed):
+            _note_ready(job, look)
     return look, panel
 
 

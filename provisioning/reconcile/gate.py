@@ -20,7 +20,7 @@ from provisioning.models import Operation, Panel, PanelGate, Service
 from provisioning.notifications import staff_notify
 
 FAILURES_TO_OPEN = 3
-"""So many calls in a row without an answer open the breaker."""
+"""So many calls in a row without a usable answer open the breaker."""
 PARKED_PROBES = 10
 """A parked panel is probed this many times more rarely than one that is down."""
 PANEL_REASONS = ("panel_unreachable", "panel_unknown", "panel_key", "panel_tls", "panel_address")
@@ -234,11 +234,15 @@ def gate_unpark(*, panel: Panel) -> None:
 
 
 def probes_due() -> list[int]:
-    """The oldest waiting service of each panel whose breaker is due for a probe; the others sleep on."""
+    """One waiting service of each panel whose breaker is due for a probe; the others sleep on.
+
+    The one that has called least: a server that the panel shows as nonsense must not be asked for again and
+    again, while any other would find the panel well.
+    """
     found = []
     for panel in PanelGate.objects.filter(open_until__lte=clock.now()).values_list("panel", flat=True):
         waiting = Operation.objects.filter(panel=panel, outcome__in=LIVE_OUTCOMES, reason__in=PANEL_REASONS)
-        first = waiting.order_by("waiting_since", "pk").first()
+        first = waiting.order_by(F("calls") + F("polls"), "waiting_since", "pk").first()
         if first:
             Operation.objects.filter(pk=first.pk).update(next_attempt_at=clock.now())
             found.append(first.service_id)

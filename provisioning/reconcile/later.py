@@ -91,13 +91,13 @@ def _look(row: LaterRow, service: Service, lease: Lease) -> None:
         row.delete()
         return
     operation = _opened(row, service)
-    driver = driver_for(
-        service.panel, PanelTransport(service.panel, operation=operation, lease=lease), service
-    )
+    transport = PanelTransport(service.panel, operation=operation, lease=lease)
+    driver = driver_for(service.panel, transport, service)
     tell = row.told < TOLD_AT_MOST
     check, look = LaterCheck(row.kind, 0, row.data), Observed.from_json(service.observed)
     try:
-        well = driver.check_later(check, look, tell=tell)
+        with transport.reading():
+            well = driver.check_later(check, look, tell=tell)
     except LeaseLost:
         operation.delete()
         raise

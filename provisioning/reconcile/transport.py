@@ -13,13 +13,15 @@ from django.db.models import F
 from provisioning import audit
 from provisioning.drivers import registry
 from provisioning.drivers.base import PanelDriver
+from provisioning.drivers.errors import Unknown
+from provisioning.drivers.trouble import unreadable
 from provisioning.drivers.types import PanelConfig
-from provisioning.exceptions import PanelWaiting
+from provisioning.exceptions import BillingBridgeError, PanelWaiting
 from provisioning.lib import clock, failpoints
 from provisioning.lib.http import Answer, DeadlineTooShort, HttpClient, HttpError
 from provisioning.lib.redact import redact
 from provisioning.models import Installation, Operation, Panel, PanelCall, Service
-from provisioning.reconcile.gate import gate_answered, gate_failed, gate_pass, gate_silence
+from provisioning.reconcile.gate import PANEL_REASONS, gate_answered, gate_failed, gate_pass, gate_silence
 from provisioning.reconcile.lease import Lease
 from provisioning.reconcile.memory import PanelMemories
 from provisioning.reconcile.restored import restored_wait
@@ -84,6 +86,25 @@ class PanelTransport:
         self.trial = trial
         self.ends = time.monotonic() + (seconds or settings.JOB_DEADLINE_SECONDS)
         self.polling = False
+        self._reading = False
+        self._unread: Answer | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Inside, an answer is a good one for the breaker only once it was read.
+
+        What has the panel's form may still hold nonsense, which its reader finds. The next call, or the end,
+        says that the answer before was understood; Unknown, that it was not (B6).
+        """
+        self._reading = True
+        try:
+            yield
+        except BillingBridgeError as error:
+            self._understood(error)
+            raise
+        finally:
+            self._reading = False
+        self._understood()
 
     @contextmanager
     def counting_polls(self) -> Iterator[None]:
@@ -104,6 +125,7 @@ class PanelTransport:
         read_timeout: float | None = None,
     ) -> Answer:
         """One call. Raises PanelWaiting (no leave), HttpError (no usable answer), LeaseLost (fenced)."""
+        self._understood()
         left = self.ends - time.monotonic()
         needed = 5 + (read_timeout or self.driver.longest_call)
         if left < needed:
@@ -162,8 +184,20 @@ class PanelTransport:
             gate_silence(panel=self.panel, seconds=self.driver.silence_seconds(answer, clock.now()))
             window_ended(self.panel)
         if self.driver.panel_trouble(answer, method):
-            gate_failed(panel=self.panel, words=f"HTTP {answer.status} {redact(answer.text, limit=120)}")
-        elif answer.status not in (401, 403, 429):
+            gate_failed(panel=self.panel, words=_trouble_words(answer))
+        elif answer.status != 429:
+            self._unread = answer
+            if not self._reading:
+                self._understood()
+
+    def _understood(self, error: BillingBridgeError | None = None) -> None:
+        """Tells the gate what became of the last answer; a refused key says nothing of the panel."""
+        answer, self._unread = self._unread, None
+        if answer is None:
+            return
+        if isinstance(error, Unknown) and error.reason in PANEL_REASONS:
+            gate_failed(panel=self.panel, words=error.detail)
+        elif answer.status not in (401, 403):
             gate_answered(panel=self.panel, answer=answer)
 
     def _client(self) -> HttpClient:
@@ -197,6 +231,12 @@ class PanelTransport:
         if self.operation:
             column = "polls" if self.polling else "calls"
             Operation.objects.filter(pk=self.operation.pk).update(**{column: F(column) + 1})
+
+
+def _trouble_words(answer: Answer) -> str:
+    if answer.status < 400:
+        return unreadable(answer).detail
+    return f"HTTP {answer.status} {redact(answer.text, limit=120)}"
 
 
 def driver_for(

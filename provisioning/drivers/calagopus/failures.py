@@ -21,7 +21,7 @@ from provisioning.drivers.errors import (
     Rejected,
     Unknown,
 )
-from provisioning.drivers.trouble import NotThere, plain, unreadable
+from provisioning.drivers.trouble import NotThere, is_substitute, plain, unreadable
 from provisioning.lib import clock
 from provisioning.lib.http import Answer, HttpError
 from provisioning.lib.ratelimit import retry_after
@@ -101,11 +101,14 @@ def meaning(answer: Answer) -> DriverError:
 
 
 def is_panel_trouble(answer: Answer, method: str) -> bool:
-    """Whether a 5xx is the panel's own. One dead daemon makes a create and a look at usage fail the same way.
+    """Whether a 5xx is the panel's own, or something answers in its place.
 
-    Those say so in the panel's JSON; a read that fails is the panel's own trouble.
+    One dead daemon makes a create and a look at usage fail with a 5xx, too. Those say so in the panel's JSON;
+    a read that fails is the panel's own trouble.
     """
-    return answer.status >= 500 and (method == "GET" or not texts(answer))
+    if answer.status < 500:
+        return is_substitute(answer, method)
+    return method == "GET" or not texts(answer)
 
 
 def _joined(found: Sequence[str]) -> str:

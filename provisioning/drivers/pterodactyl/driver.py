@@ -82,9 +82,9 @@ class PterodactylDriver(PanelDriver):
         return key_shape_problem(api_key)
 
     @classmethod
-    def panel_trouble(cls, answer: Answer, _method: str = "GET") -> bool:
+    def panel_trouble(cls, answer: Answer, method: str = "GET") -> bool:
         """One node's daemon may be down while the panel is fine (trap 9)."""
-        return is_panel_trouble(answer)
+        return is_panel_trouble(answer, method)
 
     def test_connection(self) -> ConnectionReport:
         """Address, key, rights, version, in plain words (CAL-11, CAL-42, T83-30)."""

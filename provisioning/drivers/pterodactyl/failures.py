@@ -20,7 +20,7 @@ from provisioning.drivers.errors import (
     Rejected,
     Unknown,
 )
-from provisioning.drivers.trouble import NotThere, plain, unreadable
+from provisioning.drivers.trouble import NotThere, is_substitute, plain, unreadable
 from provisioning.lib import clock
 from provisioning.lib.http import Answer, HttpError
 from provisioning.lib.ratelimit import retry_after
@@ -79,10 +79,11 @@ def meaning(answer: Answer) -> DriverError:
     return make(answer, found)
 
 
-def is_panel_trouble(answer: Answer) -> bool:
-    """Whether a 5xx is the panel's own: one broken node or one known refusal is not."""
-    known = {fault.code for fault in faults(answer)} & _HARMLESS
-    return answer.status >= 500 and not known
+def is_panel_trouble(answer: Answer, method: str) -> bool:
+    """Whether a 5xx is the panel's own (one broken node or one known refusal is not), or not even that."""
+    if answer.status < 500:
+        return is_substitute(answer, method)
+    return not {fault.code for fault in faults(answer)} & _HARMLESS
 
 
 def _sentences(found: Sequence[Fault]) -> str:

@@ -29,10 +29,15 @@ KINDS: tuple[tuple[Kind, float], ...] = (
     ("error", 0),
     ("bad_gateway", 0),
     ("cut", 0),
+    ("lost", 0),
     ("huge", 0),
+    ("redirect", 0),
+    ("error_in_ok", 0),
+    ("wrong_types", 0),
     ("unauthorized", 0),
+    ("forbidden", 0),
 )
-"""Kinds that the breaker knows, with their Retry-After. A slow trickle is a time-out by then."""
+"""Every kind that ends a call, with its Retry-After. A slow answer or a trickle is a time-out by then."""
 
 
 def crowd(bridge: Bridge) -> None:
@@ -52,8 +57,8 @@ def second_passes(bridge: Bridge, seconds: float = 1) -> None:
 
 def trouble_ends(bridge: Bridge, kind: Kind) -> None:
     bridge.panel.faults.clear()
-    if kind == "unauthorized":
-        # Staff set the right key.
+    if kind in ("unauthorized", "forbidden"):
+        # Staff set the right key, or gave it its rights.
         gate_unpark(panel=bridge.row)
 
 
