@@ -182,6 +182,22 @@ class SnapshotState(models.TextChoices):
     FAILED = "failed", _("failed")
 
 
+class FollowState(models.TextChoices):
+    """How it stands with the services that follow a changed product."""
+
+    RUNNING = "running", _("running")
+    STOPPED = "stopped", _("stopped")
+    DONE = "done", _("done")
+
+
+class FollowItemState(models.TextChoices):
+    """How it stands with one of them. What became of a begun one is read off the service itself."""
+
+    WAITING = "waiting", _("waiting")
+    BEGUN = "begun", _("begun")
+    LEFT = "left", _("left as it is")
+
+
 class Resource(models.TextChoices):
     """The resources that entitlements add and pins fix; units: MiB, percent of a thread, count."""
 

@@ -19,6 +19,7 @@ from provisioning.models.operations import (
 )
 from provisioning.models.panels import AllocationHold, PanelGate, PanelMemory, PanelWindow
 from provisioning.models.service import Entitlement, Pin, Service, Suspension
+from provisioning.models.versions import ProductFollow, ProductFollowItem, ProductVersion
 
 __all__ = [
     "AllocationHold",
@@ -53,6 +54,9 @@ __all__ = [
     "PanelWindow",
     "Pin",
     "Product",
+    "ProductFollow",
+    "ProductFollowItem",
+    "ProductVersion",
     "Service",
     "Suspension",
     "WebhookEndpoint",

@@ -17,6 +17,7 @@ from provisioning.choices import (
 )
 from provisioning.models.catalogue import BillingConnection, GracePolicyVersion, Panel, Product
 from provisioning.models.customers import Customer
+from provisioning.models.versions import ProductVersion
 
 
 class Service(models.Model):
@@ -30,6 +31,13 @@ class Service(models.Model):
     billing_id = models.CharField("billing service id", max_length=120)
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="services")
     product = models.ForeignKey(Product, on_delete=models.PROTECT, null=True, related_name="services")
+    product_version = models.ForeignKey(
+        ProductVersion,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="services",
+        help_text="What was sold: it stays, whatever becomes of the product.",
+    )
     billing_product_id = models.CharField(max_length=120)
     tier = models.CharField(max_length=80, blank=True)
     properties = models.JSONField(default=dict, blank=True)
@@ -66,6 +74,9 @@ class Service(models.Model):
     )
     policy = models.ForeignKey(GracePolicyVersion, on_delete=models.PROTECT, null=True, related_name="+")
     generation = models.PositiveIntegerField(default=0)
+    followed_generation = models.PositiveIntegerField(
+        null=True, help_text="The generation that a changed product raised: its work leaves orders the way."
+    )
 
     # What the panel showed: written by the engine under its lease.
     panel = models.ForeignKey(Panel, on_delete=models.PROTECT, null=True, related_name="services")
@@ -124,6 +135,21 @@ class Service(models.Model):
     def name_prefix(self) -> str:
         """The product's server name prefix (CAL-26); blank means `Server-`."""
         return (self.product.name_prefix if self.product else "") or "Server-"
+
+    @property
+    def sold(self) -> Product | ProductVersion | None:
+        """What was sold, with its `document` and `panel`; None while no product is mapped.
+
+        The version that the service keeps; the product itself until the first reconcile stored one.
+        """
+        version = self.product_version
+        kept = version is not None and version.product_id == self.product_id
+        return version if kept else self.product
+
+    @property
+    def follows(self) -> bool:
+        """Whether the present generation is a changed product's: work that is in no hurry."""
+        return self.followed_generation == self.generation
 
     @property
     def converged(self) -> bool:
