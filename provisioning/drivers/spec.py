@@ -43,6 +43,10 @@ class SpecField:
     maximum: int | None = None
     unlimited: bool = False
     """0 means *unlimited* on the panel, so 0 or blank is refused unless `<name>_unlimited` is ticked."""
+    only_with: str = ""
+    """Path of the field without which this one says nothing, and is not shown."""
+    placeholder: str = ""
+    """What stands for blank, where that is neither the default nor the egg's."""
 
     @property
     def path(self) -> str:

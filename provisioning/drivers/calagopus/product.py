@@ -17,6 +17,8 @@ _RANGE = re.compile(r"\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?")
 _CPUS = re.compile(r"\s*(\d{1,5})\s*")
 LARGEST = 2**31 - 1
 LARGEST_CPU = 32_767
+AUTO = "target.locations"
+NESTS, EGGS = "A group of eggs.", "What is installed, and how it is started."
 OWN_FEATURES = ("databases", "allocations", "backups", "schedules")
 IDS = (
     ("target", "nest"),
@@ -28,9 +30,18 @@ IDS = (
 INTEGER, TEXT, BOOLEAN = FieldKind.INTEGER, FieldKind.TEXT, FieldKind.BOOLEAN
 
 
-def _limit(name: str, label: str, unit: str) -> SpecField:
+def _limit(name: str, label: str, unit: str, help_text: str = "1024 MiB are 1 GiB.") -> SpecField:
     return SpecField(
-        "limits", name, INTEGER, label, unit=unit, required=True, minimum=0, maximum=LARGEST, unlimited=True
+        "limits",
+        name,
+        INTEGER,
+        label,
+        help_text,
+        unit,
+        required=True,
+        minimum=0,
+        maximum=LARGEST,
+        unlimited=True,
     )
 
 
@@ -43,9 +54,16 @@ def _option(name: str, label: str, help_text: str = "", *, default: bool = False
 
 
 FIELDS = (
-    SpecField("target", "nest", TEXT, "Nest", required=True),
-    SpecField("target", "egg", TEXT, "Egg", required=True),
-    SpecField("target", "node", TEXT, "Node", "Servers get its first free allocation.", default=""),
+    SpecField("target", "nest", TEXT, "Nest", NESTS, required=True),
+    SpecField("target", "egg", TEXT, "Egg", EGGS, required=True),
+    SpecField(
+        "target",
+        "node",
+        TEXT,
+        "Node",
+        "Servers get its first free allocation.",
+        default="",
+    ),
     SpecField(
         "target",
         "locations",
@@ -61,6 +79,8 @@ FIELDS = (
         "Ports",
         "Only with Auto. One port or a range, for example 25565-25600. Blank: any.",
         default="",
+        only_with=AUTO,
+        placeholder="any",
     ),
     SpecField(
         "target",
@@ -69,6 +89,7 @@ FIELDS = (
         "Dedicated IP",
         "Only with Auto: an address that no other server uses.",
         default=False,
+        only_with=AUTO,
     ),
     SpecField(
         "target",
@@ -77,10 +98,11 @@ FIELDS = (
         "Over-allocation",
         "Only with Auto: takes nodes whose memory or disk is promised already.",
         default=False,
+        only_with=AUTO,
     ),
     _limit("memory", "Memory", "MiB"),
     _limit("disk", "Disk", "MiB"),
-    _limit("cpu", "CPU", "%"),
+    _limit("cpu", "CPU", "%", "100 is one thread."),
     SpecField(
         "limits",
         "swap",
@@ -104,7 +126,14 @@ FIELDS = (
         maximum=LARGEST,
     ),
     SpecField(
-        "limits", "io", INTEGER, "IO weight", "10 to 1000. Blank: the panel's.", minimum=10, maximum=1000
+        "limits",
+        "io",
+        INTEGER,
+        "IO weight",
+        "10 to 1000: a server's share of the disk's time. Blank: the panel's.",
+        minimum=10,
+        maximum=1000,
+        placeholder="the panel's",
     ),
     _count("allocations", "Allocations", "All ports, the first included. 0: none can be added."),
     _count("databases", "Databases"),
@@ -117,6 +146,7 @@ FIELDS = (
         "Custom feature limits",
         "Of the panel's extensions, for example plugins:5,worlds:3.",
         default="",
+        placeholder="none",
         maximum=1000,
     ),
     SpecField("runtime", "image", TEXT, "Docker image", "Blank: the egg's.", default="", maximum=255),
@@ -140,12 +170,18 @@ FIELDS = (
         "Only these are taken from an order.",
         default=[],
     ),
-    _option("skip_scripts", "Skip the install script"),
-    _option("start_on_completion", "Start when installed"),
-    _option("hugepages", "Hugepages passthrough"),
-    _option("kvm", "KVM passthrough"),
+    _option("skip_scripts", "Skip the install script", "Nothing is downloaded: the server begins empty."),
+    _option("start_on_completion", "Start when installed", "Otherwise the customer starts it."),
+    _option("hugepages", "Hugepages passthrough", "Large pages of memory, where the node offers them."),
+    _option("kvm", "KVM passthrough", "The server may run virtual machines on the node."),
     SpecField(
-        "options", "pinned_cpus", TEXT, "Pinned CPUs", "Numbers, for example 0,2,3. Blank: none.", default=""
+        "options",
+        "pinned_cpus",
+        TEXT,
+        "Pinned CPUs",
+        "Numbers of the node's threads, for example 0,2,3. Blank: none.",
+        default="",
+        placeholder="none",
     ),
     SpecField(
         "options",

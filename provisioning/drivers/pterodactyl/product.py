@@ -9,17 +9,29 @@ from typing import Any
 from provisioning.drivers.spec import FieldKind, ProductSpec, SpecField
 
 _PORTS = re.compile(r"(\d{4,5})(?:-(\d{4,5}))?")
-_THREADS = re.compile(r"\d{1,4}(?:-\d{1,4})?(?:,\d{1,4}(?:-\d{1,4})?)*")
+_THREAD = re.compile(r"\d{1,4}(?:-\d{1,4})?")
 _IMAGE = re.compile(r"~?[\w./\-:@ ]*", re.ASCII)
 LARGEST = 2**31 - 1
 MOST_PORTS = 1000
+AUTO = "target.locations"
+NESTS, EGGS = "A group of eggs.", "What is installed, and how it is started."
+IO_HELP = "10 to 1000: a server's share of the disk's time against its neighbours'."
 
 INTEGER, TEXT, BOOLEAN = FieldKind.INTEGER, FieldKind.TEXT, FieldKind.BOOLEAN
 
 
-def _limit(name: str, label: str, unit: str) -> SpecField:
+def _limit(name: str, label: str, unit: str, help_text: str = "1024 MiB are 1 GiB.") -> SpecField:
     return SpecField(
-        "limits", name, INTEGER, label, unit=unit, required=True, minimum=0, maximum=LARGEST, unlimited=True
+        "limits",
+        name,
+        INTEGER,
+        label,
+        help_text,
+        unit,
+        required=True,
+        minimum=0,
+        maximum=LARGEST,
+        unlimited=True,
     )
 
 
@@ -32,9 +44,24 @@ def _option(name: str, label: str, help_text: str = "") -> SpecField:
 
 
 FIELDS = (
-    SpecField("target", "nest", INTEGER, "Nest", required=True, minimum=1),
-    SpecField("target", "egg", INTEGER, "Egg", required=True, minimum=1),
-    SpecField("target", "node", INTEGER, "Node", "Servers get its first free allocation.", minimum=1),
+    SpecField("target", "nest", INTEGER, "Nest", NESTS, required=True, minimum=1),
+    SpecField(
+        "target",
+        "egg",
+        INTEGER,
+        "Egg",
+        EGGS,
+        required=True,
+        minimum=1,
+    ),
+    SpecField(
+        "target",
+        "node",
+        INTEGER,
+        "Node",
+        "Servers get its first free allocation.",
+        minimum=1,
+    ),
     SpecField(
         "target",
         "locations",
@@ -44,7 +71,15 @@ FIELDS = (
         default=[],
         minimum=1,
     ),
-    SpecField("target", "dedicated_ip", BOOLEAN, "Dedicated IP", "Only with Auto.", default=False),
+    SpecField(
+        "target",
+        "dedicated_ip",
+        BOOLEAN,
+        "Dedicated IP",
+        "Only with Auto: an address that no other server uses.",
+        default=False,
+        only_with=AUTO,
+    ),
     SpecField(
         "target",
         "port_range",
@@ -52,10 +87,12 @@ FIELDS = (
         "Ports",
         "Only with Auto. For example 25565-25600, 26000. Blank: any.",
         default=[],
+        only_with=AUTO,
+        placeholder="any",
     ),
     _limit("memory", "Memory", "MiB"),
     _limit("disk", "Disk", "MiB"),
-    _limit("cpu", "CPU", "%"),
+    _limit("cpu", "CPU", "%", "100 is one thread."),
     SpecField(
         "limits",
         "swap",
@@ -67,7 +104,7 @@ FIELDS = (
         minimum=-1,
         maximum=LARGEST,
     ),
-    SpecField("limits", "io", INTEGER, "IO weight", default=500, minimum=10, maximum=1000),
+    SpecField("limits", "io", INTEGER, "IO weight", IO_HELP, default=500, minimum=10, maximum=1000),
     _count("databases", "Databases"),
     _count("allocations", "Allocations", "All ports, the first included. 0: none can be added."),
     _count("backups", "Backups"),
@@ -84,10 +121,18 @@ FIELDS = (
         "Only these are taken from an order.",
         default=[],
     ),
-    _option("skip_scripts", "Skip the install script"),
-    _option("start_on_completion", "Start when installed"),
+    _option("skip_scripts", "Skip the install script", "Nothing is downloaded: the server begins empty."),
+    _option("start_on_completion", "Start when installed", "Otherwise the customer starts it."),
     _option("oom_killer", "OOM killer", "Ends a server that uses too much memory."),
-    SpecField("options", "threads", TEXT, "Pinned CPUs", "For example 0-3,5. Blank: none.", default=""),
+    SpecField(
+        "options",
+        "threads",
+        TEXT,
+        "Pinned CPUs",
+        "Numbers of the node's threads, for example 0-3,5. Blank: none.",
+        default="",
+        placeholder="none",
+    ),
 )
 
 
@@ -97,8 +142,9 @@ def check(document: Mapping[str, Any]) -> dict[str, str]:
     if not _IMAGE.fullmatch(document["runtime"]["image"]):
         problems["runtime.image"] = "This is no name of a Docker image."
     threads = document["options"]["threads"]
-    if threads and not _THREADS.fullmatch(threads):
-        problems["options.threads"] = "List CPU numbers, for example 0-3,5."
+    wrong = [part for part in threads.split(",") if threads and not _THREAD.fullmatch(part)]
+    if wrong:
+        problems["options.threads"] = f"“{wrong[0][:40]}” is no CPU. List CPU numbers, for example 0-3,5."
     return problems
 
 
