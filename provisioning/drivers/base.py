@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
+from provisioning.drivers.errors import Unsupported
+from provisioning.drivers.lists import Item, ListKind, ListStep, NodeItem
 from provisioning.drivers.spec import ProductSpec
 from provisioning.drivers.trouble import is_substitute
 from provisioning.drivers.types import (
@@ -64,6 +66,8 @@ class PanelDriver(ABC):
     """How the panel counts calls, where a steady rate alone would not keep within its limit."""
     shortest_name: ClassVar[int] = 1
     """Characters that the name of a server must have at least."""
+    lists: ClassVar[tuple[ListStep, ...]] = ()
+    """What products are chosen from, in the order in which a reading takes it (CAL-20)."""
 
     def __init__(self, config: PanelConfig, transport: Transport, memory: Memory) -> None:
         """Binds the driver to one panel for one job."""
@@ -148,6 +152,33 @@ class PanelDriver(ABC):
     def account_page(self, number: int) -> ListPage[Account]:
         """One page of the accounts, counted from 1; see `server_page`."""
         return _whole(self.accounts())
+
+    @classmethod
+    def list_kinds(cls) -> tuple[ListKind, ...]:
+        """The kinds that this panel has lists of."""
+        return tuple(dict.fromkeys(kind for step in cls.lists for kind in (step.kind, *step.brings)))
+
+    def list_page(self, kind: ListKind, _parent: str, _number: int) -> ListPage[Item]:
+        """One page of a list, counted from 1; `parent` is the id of which it is read one by one, else empty.
+
+        Few calls, and small answers: a panel may have 1,500 eggs. Raises Unknown for what is no list.
+        """
+        raise Unsupported(f"{self.title} has no list of the kind {kind.value}.")
+
+    def list_details(self, item: Item) -> Item:
+        """The entry with what its list leaves out, by calls of its own; as it is where nothing is left out.
+
+        Raises NotThere if it is gone meanwhile.
+        """
+        return item
+
+    @classmethod
+    def node_room(cls, node: NodeItem, _document: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        """MiB of memory and of disk that this panel lets a node promise; None without a limit. Pure."""
+        return (
+            _with_overallocation(node.memory, node.memory_overallocate),
+            _with_overallocation(node.disk, node.disk_overallocate),
+        )
 
     @abstractmethod
     def pin(self, desired: Desired) -> dict[str, Any]:
@@ -250,6 +281,10 @@ class PanelDriver(ABC):
         if applied is None or wanted == applied:
             return []
         return [_value_change(ChangeKind.STARTUP, "startup", dict(applied), wanted)]
+
+
+def _with_overallocation(limit: int | None, percent: int) -> int | None:
+    return None if limit is None else limit * (100 + percent) // 100
 
 
 def _whole(rows: Iterable[T]) -> ListPage[T]:

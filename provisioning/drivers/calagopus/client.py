@@ -11,6 +11,7 @@ from typing import Any
 
 from provisioning.drivers.calagopus.failures import meaning
 from provisioning.drivers.errors import Unknown
+from provisioning.drivers.fields import Fields
 from provisioning.drivers.trouble import NotThere, only_reading, transport_meaning
 from provisioning.drivers.types import ListPage, Transport
 from provisioning.lib.http import Answer, HttpError, quote_segment
@@ -86,6 +87,12 @@ class Client:
         """One page of a list in the order of creation. Raises Unknown for what is no list."""
         with only_reading():
             return self._page(kind, where, {}, number)[0]
+
+    def count(self, kind: str, where: str) -> int:
+        """How many entries a list has, by its shortest page. Raises Unknown for what is no list."""
+        with only_reading():
+            listed = object_of(_data(self.answer("GET", where, params={"per_page": 1, "page": 1})), kind)
+            return Fields(listed, "list").number("total")
 
     def _page(self, kind: str, where: str, params: Params, number: int) -> tuple[ListPage[Attributes], int]:
         """A page, and the bytes that it took."""

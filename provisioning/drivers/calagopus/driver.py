@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from provisioning.drivers.calagopus import mapping, reading
+from provisioning.drivers.calagopus import lists, mapping, reading
 from provisioning.drivers.calagopus.accounts import Accounts
 from provisioning.drivers.calagopus.allocations import allocation_give_back, allocation_pin, allocation_taken
 from provisioning.drivers.calagopus.changes import Changes
@@ -28,6 +28,7 @@ from provisioning.drivers.calagopus.planning import DROPPED, CalagopusPlanning
 from provisioning.drivers.calagopus.product import SPEC, custom_limits
 from provisioning.drivers.calagopus.target import target_problems
 from provisioning.drivers.errors import Conflict, Rejected, Unknown, WrongServer
+from provisioning.drivers.lists import Item, ListKind, ListStep, NodeItem
 from provisioning.drivers.registry import register
 from provisioning.drivers.spec import ProductSpec
 from provisioning.drivers.trouble import only_reading
@@ -71,6 +72,7 @@ class CalagopusDriver(CalagopusPlanning):
     """Of 720 that it allows: a burst within one window of 28 s has to fit, too (contract section 2.6)."""
     rate_window: ClassVar[RateWindow | None] = RateWindow(edge=27, clear=31, silence=32, calls=300)
     shortest_name: ClassVar[int] = mapping.SHORTEST_NAME
+    lists: ClassVar[tuple[ListStep, ...]] = lists.STEPS
 
     def __init__(self, config: PanelConfig, transport: Transport, memory: Memory) -> None:
         """Binds the driver to one panel for one job."""
@@ -182,6 +184,19 @@ class CalagopusDriver(CalagopusPlanning):
         """One page of the users."""
         page = self._client.page("users", path("users"), number)
         return ListPage(tuple(map(reading.account, page.items)), page.total, page.last)
+
+    def list_page(self, kind: ListKind, parent: str, number: int) -> ListPage[Item]:
+        """One page of what products are chosen from: see lists.py."""
+        return lists.list_page(self._client, kind, parent, number)
+
+    def list_details(self, item: Item) -> Item:
+        """An egg's variables, what a node has left: see lists.py."""
+        return lists.list_details(self._client, item)
+
+    @classmethod
+    def node_room(cls, node: NodeItem, document: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        """What a node may promise: see lists.py."""
+        return lists.room(node, document)
 
     # --- accounts ----------------------------------------------------------------------------------
 

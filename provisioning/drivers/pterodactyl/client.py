@@ -75,10 +75,12 @@ class Client:
         with only_reading():
             return self._paged(kind, where, params or {}, size)
 
-    def page(self, kind: str, where: str, number: int, *, size: int) -> ListPage[Attributes]:
-        """One page of a list in the order of its ids. Raises Unknown for what is no list."""
+    def page(
+        self, kind: str, where: str, number: int, *, size: int, params: Params | None = None
+    ) -> ListPage[Attributes]:
+        """One page of a list, in the order of its ids unless `params` say else. Raises Unknown."""
         with only_reading():
-            return self._page(kind, where, {"sort": "id"}, size, number)[0]
+            return self._page(kind, where, params or {"sort": "id"}, size, number)[0]
 
     def _page(
         self, kind: str, where: str, params: Params, size: int, number: int

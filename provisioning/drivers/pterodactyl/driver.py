@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 from provisioning.drivers.base import PanelDriver
 from provisioning.drivers.errors import Conflict, Rejected, Unknown, Unsupported, WrongServer
-from provisioning.drivers.pterodactyl import mapping, reading
+from provisioning.drivers.lists import Item, ListKind, ListStep, NodeItem
+from provisioning.drivers.pterodactyl import lists, mapping, reading
 from provisioning.drivers.pterodactyl.accounts import Accounts
 from provisioning.drivers.pterodactyl.allocations import allocation_give_back, allocation_pin
 from provisioning.drivers.pterodactyl.client import LONGEST_CALL, Client, path
@@ -63,6 +64,7 @@ class PterodactylDriver(PanelDriver):
     longest_call: ClassVar[float] = LONGEST_CALL
     unique_marks: ClassVar[bool] = True
     default_rate: ClassVar[int] = 240
+    lists: ClassVar[tuple[ListStep, ...]] = lists.STEPS
 
     def __init__(self, config: PanelConfig, transport: Transport, memory: Memory) -> None:
         """Binds the driver to one panel for one job."""
@@ -135,6 +137,15 @@ class PterodactylDriver(PanelDriver):
         """One page of the users."""
         page = self._client.page("user", path("users"), number, size=LONG_PAGE)
         return ListPage(tuple(map(reading.account, page.items)), page.total, page.last)
+
+    def list_page(self, kind: ListKind, _parent: str, number: int) -> ListPage[Item]:
+        """One page of what products are chosen from: see lists.py."""
+        return lists.list_page(self._client, kind, number)
+
+    @classmethod
+    def node_room(cls, node: NodeItem, document: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        """What a node may promise: see lists.py."""
+        return lists.room(node, document)
 
     def pin(self, desired: Desired) -> dict[str, Any]:
         """The allocation on a fixed node; nothing for Auto. Raises NoCapacity."""
