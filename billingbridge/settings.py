@@ -114,12 +114,12 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "billingbridge.proxies.ProxyMiddleware",
     "billingbridge.logging.RequestLogMiddleware",
+    # From here on nothing sees a webhook: see there what that spares, and what must stand above.
+    "billingbridge.short_path.ShortPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "billingbridge.security.PolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.common.CommonMiddleware",
-    # From here on nothing sees a webhook: see there what that spares, and what must stand above.
-    "billingbridge.short_path.ShortPathMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

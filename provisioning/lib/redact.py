@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 from urllib.parse import quote
@@ -40,6 +41,7 @@ _NAME = re.compile(r"(?P<name>\b[A-Za-z][A-Za-z0-9_-]{1,60}\b)(?P<between>\\?[\"
 _VALUE = re.compile(r"\\?\"[^\"]{0,4000}\"?|'[^']{0,4000}'?|[^\s&,;\"'{}\[\]<>]{1,4000}")
 
 
+@lru_cache(maxsize=2_000)
 def names_secret(key: str) -> bool:
     """Tell whether a field of this name holds a secret: `api_key` and `panel-token` do, `egg_key` doesn't."""
     plain = _CAMEL.sub("_", key.strip()).lower().replace("-", "_").replace(" ", "_")
@@ -148,6 +150,7 @@ class _Walk:
     open: set[int] = field(default_factory=set)
 
 
+SHORT_NAME = 24
 _PLAIN = (date, time, timedelta, Decimal, UUID, IPv4Address, IPv6Address, Exception)
 
 
@@ -202,5 +205,10 @@ def _copy_mapping(value: Mapping[object, object], walk: _Walk) -> Safe:
             break
         name = str(key)
         hidden = names_secret(name) and item is not None and not isinstance(item, bool)
-        copied[redact(name, limit=200)] = MASK if hidden else _copy(item, walk)
+        copied[_redact_name(name)] = MASK if hidden else _copy(item, walk)
     return copied
+
+
+def _redact_name(name: str) -> str:
+    # Nearly every name is a short word of our own: no key or pair fits into it, only a value known as secret.
+    return _REGISTRY.mask(name) if len(name) < SHORT_NAME and name.isidentifier() else redact(name, limit=200)
