@@ -27,10 +27,6 @@ class PanelSnapshot(models.Model):
 
     # The reading under way.
     number = models.PositiveIntegerField(default=1, help_text="Which reading of this panel it is.")
-    step = models.PositiveSmallIntegerField(default=0, help_text="Which of the driver's lists is being read.")
-    parent = models.CharField(max_length=80, blank=True)
-    next_page = models.PositiveIntegerField(default=1)
-    total = models.PositiveIntegerField(default=0, help_text="Entries of the list, as its last page said.")
     next_check_at = models.DateTimeField(null=True)
     lease_token = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
@@ -52,12 +48,17 @@ class PanelSnapshot(models.Model):
 
 
 class PanelListPage(models.Model):
-    """One page as it was read, kept until the reading ends: a killed worker loses one page at most."""
+    """One page as it was read, kept until the reading ends: a killed worker loses one page at most.
+
+    Page 0 is what one entry's own look added to it; `parent` is that entry then.
+    """
 
     snapshot = models.ForeignKey(PanelSnapshot, on_delete=models.CASCADE, related_name="pages")
-    step = models.PositiveSmallIntegerField()
+    step = models.PositiveSmallIntegerField(help_text="Which of the driver's lists it is of.")
     parent = models.CharField(max_length=80, blank=True)
-    number = models.PositiveIntegerField(default=1)
+    number = models.PositiveIntegerField()
+    last = models.PositiveIntegerField(help_text="How many pages the list has, as this page said.")
+    total = models.PositiveIntegerField(help_text="How many entries the list has, as this page said.")
     items = models.JSONField()
 
     class Meta:
