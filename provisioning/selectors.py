@@ -32,7 +32,7 @@ from provisioning.models import Installation, Notification, Operation, PanelAcco
 CAP = 1000
 """Counts on screens end here: *1000+*. Nobody needs more, and a full count reads a whole table."""
 
-PEOPLE_WAITS = ("product_unmapped", "panel_key", "brake", "create_brake", "panel_frozen")
+PEOPLE_WAITS = ("product_unmapped", "product_flagged", "panel_key", "brake", "create_brake", "panel_frozen")
 """Waits that end only when a person does something (the engine's own reasons)."""
 
 

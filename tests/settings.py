@@ -24,6 +24,7 @@ os.environ.update(
         "STAFF_EMAILS": "staff@example.com",
         # Tests that are about drift turn the scheduled passes on: elsewhere they would only add calls.
         "DRIFT_SECONDS": "0",
+        "LISTS_SECONDS": "0",
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL", ""),
         "REDIS_URL": f"{_REDIS}/{_NUMBER}" if _REDIS else "",
     }

@@ -28,6 +28,7 @@ ADMIN_PAGES = (
     ("notification_id", "notification"),
     ("panel_id", "panel"),
     ("service_id", "service"),
+    ("product_id", "product"),
 )
 
 

@@ -27,7 +27,7 @@ from provisioning.drivers.types import (
 from provisioning.exceptions import BillingBridgeError, NeedsStaff, PanelWaiting
 from provisioning.lib import clock
 from provisioning.models import Drift, Operation, Panel, PanelAccount, Service
-from provisioning.reconcile import brake, create, guard, installs, later
+from provisioning.reconcile import brake, create, flags, guard, installs, later
 from provisioning.reconcile.accounts import account_ensure, account_follow, account_known
 from provisioning.reconcile.lease import Lease
 from provisioning.reconcile.operations import operation_remark
@@ -231,6 +231,7 @@ class Converge:
             # Suspended before anything was made: nothing to suspend, nothing to look for.
             return Absent.ABSENT
         if self.service.create_sent_at is None:
+            flags.flag_wait(self.service.product)
             brake.create_wait(self.service, self.panel)
         self.account = account_ensure(service=self.service, panel=self.panel, driver=self.driver)
         look = create.first_look(self)

@@ -7,7 +7,6 @@ and leaves every stored difference as it was (DESIGN rule 2). Orders go first (`
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from dataclasses import asdict
 from typing import Any
@@ -25,16 +24,12 @@ from provisioning.models import DriftPage, DriftPass
 from provisioning.reconcile.drift_compare import Comparison, compare, server_kept
 from provisioning.reconcile.drift_lease import DriftLease, drift_claim
 from provisioning.reconcile.drift_record import drift_freeze, drift_record, drift_unknown
+from provisioning.reconcile.passes import GO_ON, LONGEST_PASS, page_judge
 from provisioning.reconcile.transport import PanelTransport, driver_for
 
-LONGEST_PASS = dt.timedelta(hours=1)
-"""A list that is read for longer than this shows no moment any more: the pass begins anew."""
-MOST_PAGES = 2_000
 MOST_LOOKS = 10
 """So many servers that a list left out are asked for one by one, before it is believed."""
 SECONDS_TO_COMPARE = 20
-GO_ON = ("deadline", "rate_budget", "rate_limited")
-"""Waits that a pass outlasts. For a panel that is down nobody waits: its pass is unknown."""
 
 log = structlog.get_logger(__name__)
 
@@ -105,8 +100,8 @@ class Pass:
 
     def _keep(self, page: ListPage[Any], items: list[dict[str, Any]], following: str) -> None:
         """Stores a page and where to go on, in one fenced step."""
-        self._judge(page)
         stage, number = self.row.stage, self.row.next_page
+        page_judge(page, number=number, total=self.row.total)
         ended = number >= page.last
         with transaction.atomic():
             ahead = {"stage": following, "next_page": 1, "total": 0}
@@ -114,16 +109,6 @@ class Pass:
             DriftPage.objects.create(drift_pass=self.row, stage=stage, number=number, items=items)
             if ended:
                 _refuse_short(self.row, stage, page.total)
-
-    def _judge(self, page: ListPage[Any]) -> None:
-        number = self.row.next_page
-        if page.total < self.row.total:
-            # What moved up by one place would be on no page that we read.
-            raise Unknown("A list of the panel became shorter while it was read.", maybe_done=False)
-        if page.last > MOST_PAGES:
-            raise Unknown(f"The panel's list has {page.last} pages: too many to be read.", maybe_done=False)
-        if not page.items and number < page.last:
-            raise Unknown(f"Page {number} of the panel's list is empty.", maybe_done=False)
 
     def _prove_missing(self, comparison: Comparison) -> None:
         """Asks for a few of the missing servers by their numbers: a list that moved is not believed.

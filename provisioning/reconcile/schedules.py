@@ -17,11 +17,22 @@ from django_q.models import Failure, Schedule, Success
 from provisioning import queue
 from provisioning.choices import LIVE_OUTCOMES, DesiredState, EventStatus, Outcome
 from provisioning.lib import clock
-from provisioning.models import Drift, DriftPass, Event, LaterCheck, Operation, PanelCall, Service
+from provisioning.models import (
+    Drift,
+    DriftPass,
+    Event,
+    LaterCheck,
+    Operation,
+    PanelCall,
+    PanelSnapshot,
+    ProductFollow,
+    Service,
+)
 from provisioning.notifications.tasks import notification_sweep
 from provisioning.reconcile.drift_staff import drift_mail, drift_pass_ensure
 from provisioning.reconcile.gate import probes_due
 from provisioning.reconcile.heartbeats import beat
+from provisioning.reconcile.lists import snapshots_due
 from provisioning.reconcile.restored import marks_keep
 
 KEEP_CALLS = dt.timedelta(days=90)
@@ -34,7 +45,7 @@ SCHEDULES = (
 
 
 def sweep_due() -> int:
-    """Wakes a worker for every event, service and drift pass that is due. Returns how many.
+    """Wakes a worker for every event, service, drift pass and reading that is due. Returns how many.
 
     What the queue has no room for stays due; the longest due goes first. Events come before services: what
     they say decides what there is to do.
@@ -45,7 +56,9 @@ def sweep_due() -> int:
     woken = _wake(events, "next_attempt_at", queue.PROCESS_EVENT, room)
     woken += _wake(Service.objects.all(), "next_check_at", queue.RECONCILE_SERVICE, room - woken)
     woken += _wake(LaterCheck.objects.all(), "due_at", queue.CHECK_LATER, room - woken)
-    return woken + _wake(DriftPass.objects.all(), "next_check_at", queue.CHECK_DRIFT, room - woken)
+    woken += _wake(ProductFollow.objects.all(), "next_check_at", queue.FOLLOW_PRODUCT, room - woken)
+    woken += _wake(DriftPass.objects.all(), "next_check_at", queue.CHECK_DRIFT, room - woken)
+    return woken + _wake(PanelSnapshot.objects.all(), "next_check_at", queue.READ_LISTS, room - woken)
 
 
 def _wake(rows: QuerySet[Any], column: str, job: str, room: int) -> int:
@@ -66,6 +79,7 @@ def sweep_all() -> int:
     marks_keep()
     _restore_due_dates()
     drift_pass_ensure()
+    snapshots_due()
     woken = sweep_due()
     drift_mail()
     notification_sweep()

@@ -6,6 +6,7 @@ from provisioning.reconcile.drift import drift_check
 from provisioning.reconcile.engine import service_reconcile
 from provisioning.reconcile.heartbeats import beat
 from provisioning.reconcile.later import later_check
+from provisioning.reconcile.lists import lists_read
 from provisioning.reconcile.restored import MARK_EVERY, marks_keep
 
 
@@ -20,6 +21,12 @@ def check_drift(pass_id: int) -> None:
     """Goes on with one panel's drift pass, or begins one."""
     beat("worker", at_most_every=10)
     drift_check(pass_id)
+
+
+def read_lists(snapshot_id: int) -> None:
+    """Goes on with reading one panel's lists, or begins anew."""
+    beat("worker", at_most_every=10)
+    lists_read(snapshot_id)
 
 
 def check_later(check_id: int) -> None:

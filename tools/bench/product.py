@@ -33,6 +33,7 @@ DEFAULTS = {
     "WORKERS": "4",
     # An hourly pass would add its calls to what is counted.
     "DRIFT_SECONDS": "0",
+    "LISTS_SECONDS": "0",
 }
 """What the product does when nobody sets anything."""
 
