@@ -42,6 +42,7 @@ KINDS: tuple[tuple[Kind, float], ...] = (
 
 def crowd(bridge: Bridge) -> None:
     """So many paid orders of a customer whose account is known: a look and a create each."""
+    bridge.jobs.MOST = 1000 + 10 * CROWD
     for number in range(CROWD):
         bridge.store("subscription.created", subscription_id=f"c{number}")
     bridge.jobs.drain()
