@@ -1,4 +1,7 @@
-"""Desired = product + choices + entitlements + pins, computed in this one place (DESIGN rule 5)."""
+"""Desired = product + choices + entitlements + pins, computed in this one place (DESIGN rule 5).
+
+Of a product it is the version that the service was sold: a change of the product alone changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from provisioning.drivers.types import Desired, Runtime, Wanted
 from provisioning.exceptions import PanelWaiting
 from provisioning.lib import clock
 from provisioning.lib.names import clean_server_name
-from provisioning.models import Entitlement, PanelAccount, Product, Service
+from provisioning.models import Entitlement, PanelAccount, Product, ProductVersion, Service
 
 UNLIMITED = {Resource.MEMORY: 0, Resource.DISK: 0, Resource.CPU: 0, Resource.SWAP: -1}
 """The value that a panel reads as *no limit*: adding to it keeps it."""
@@ -38,12 +41,10 @@ def _in_force(row: Entitlement, now: dt.datetime) -> bool:
     return row.starts_at <= now and (row.ends_at is None or row.ends_at > now)
 
 
-def service_limits(service: Service, product: Product) -> dict[str, int]:
-    """The limits that the service's server should have now."""
+def service_limits(service: Service, sold: Product | ProductVersion) -> dict[str, int]:
+    """The limits that the service's server should have now, of what it was sold."""
     pins = {pin.resource: pin.value for pin in service.pins.all()}
-    base = {
-        name: value for name, value in (product.document.get("limits") or {}).items() if _is_number(value)
-    }
+    base = {name: value for name, value in (sold.document.get("limits") or {}).items() if _is_number(value)}
     return limits_total(base, active_grants(service, clock.now()), pins)
 
 
@@ -60,7 +61,7 @@ def server_name(service: Service) -> str:
 
 
 def _shortest_name(service: Service) -> int:
-    return registry.get(service.product.panel.driver).shortest_name if service.product else 1
+    return registry.get(service.sold.panel.driver).shortest_name if service.sold else 1
 
 
 def chosen_variables(service: Service, document: Mapping[str, Any]) -> dict[str, str]:
@@ -79,17 +80,17 @@ def build(service: Service, account: PanelAccount | None) -> Desired:
 
     To stop or to end, no product is needed; one that is mapped to another panel says nothing of this server.
     """
-    product = service.product
-    elsewhere = product is not None and service.panel_id not in (None, product.panel_id)
-    if service.desired_state != DesiredState.PRESENT and (product is None or elsewhere):
+    sold = service.sold
+    elsewhere = sold is not None and service.panel_id not in (None, sold.panel_id)
+    if service.desired_state != DesiredState.PRESENT and (sold is None or elsewhere):
         return _without_product(service, account)
-    if product is None:
+    if sold is None:
         raise PanelWaiting(
             f"No product is mapped to billing's “{service.billing_product_id}”. "
             "Add it under Products: this order then goes on by itself.",
             reason="product_unmapped",
         )
-    document = product.document
+    document = sold.document
     runtime = document.get("runtime") or {}
     return Desired(
         state=_wanted(service),
@@ -97,7 +98,7 @@ def build(service: Service, account: PanelAccount | None) -> Desired:
         name=server_name(service),
         owner=account.panel_user_id if account else "",
         target=document.get("target") or {},
-        limits=service_limits(service, product),
+        limits=service_limits(service, sold),
         runtime=Runtime(
             runtime.get("image") or "", runtime.get("startup") or "", chosen_variables(service, document)
         ),

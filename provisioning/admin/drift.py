@@ -72,8 +72,10 @@ class AdoptForm(ActionForm):
     def clean_billing_id(self) -> Service:
         """The service of this panel's products with that id."""
         typed = self.cleaned_data["billing_id"].strip()
-        rows = Service.objects.filter(billing_id=typed, product__panel=self.row.panel)
-        found = list(rows.select_related("product__panel")[:2])
+        panel = self.row.panel
+        sold_here = Q(product_version__panel=panel) | Q(product_version=None, product__panel=panel)
+        rows = Service.objects.filter(sold_here, billing_id=typed)
+        found = list(rows.select_related("product__panel", "product_version__panel")[:2])
         if len(found) != 1:
             many = "Several services have" if found else "No service on this panel has"
             raise forms.ValidationError(f"{many} that billing id. Adopt it on the service's own page.")

@@ -142,7 +142,7 @@ class ServiceAdmin(ActionsAdmin, ReadOnlyAdmin):
     def found(self, request: HttpRequest, pk: str, rows: QuerySet[Any] | None = None) -> Any:
         """One service with all that its page needs."""
         joined = selectors.services().select_related(
-            "customer", "product__panel", "panel", "connection", "policy__policy"
+            "customer", "product__panel", "product_version__panel", "panel", "connection", "policy__policy"
         )
         row = super().found(request, pk, joined.prefetch_related("pins", "entitlements", "suspensions"))
         return selectors.operations_attach([row])[0]

@@ -43,11 +43,11 @@ class LimitRow:
 
 def limit_rows(service: Service) -> list[LimitRow]:
     """The limits of a service, in the order of the driver's form. Empty while no product is mapped."""
-    product = service.product
-    if product is None:
+    sold = service.sold
+    if sold is None:
         return []
-    plan = product.document.get("limits") or {}
-    wanted = desired.service_limits(service, product)
+    plan = sold.document.get("limits") or {}
+    wanted = desired.service_limits(service, sold)
     added: dict[str, int] = {}
     for resource, number in desired.active_grants(service, clock.now()):
         added[resource] = added.get(resource, 0) + number
@@ -57,7 +57,7 @@ def limit_rows(service: Service) -> list[LimitRow]:
         LimitRow(
             label, unit, plan.get(name), added.get(name, 0), pins.get(name), wanted[name], shown.get(name)
         )
-        for name, label, unit in _labels(product.panel.driver)
+        for name, label, unit in _labels(sold.panel.driver)
         if name in wanted
     ]
 

@@ -52,7 +52,8 @@ class ServiceViewSet(ReadOnly):
 
     def get_queryset(self) -> QuerySet[Service]:
         """With the state's word, and without the panels' keys."""
-        rows = selectors.services().select_related("connection", "customer", "product", "panel")
+        joined = ("connection", "customer", "product", "product_version", "panel")
+        rows = selectors.services().select_related(*joined)
         rows = rows.defer("panel__api_key")
         if self.action == "retrieve":
             rows = rows.prefetch_related("suspensions", "entitlements", "pins")

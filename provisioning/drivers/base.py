@@ -204,6 +204,10 @@ class PanelDriver(ABC):
         """What changes that are about to be applied leave to be checked later, as operations of their own."""
         return []
 
+    def calls_of(self, plan: Plan) -> int:
+        """About how many panel calls a plan for a server that is there takes, its looks included."""
+        return 1 + len(plan.changes)
+
     def check_later(self, _check: LaterCheck, _observed: Observed, *, tell: bool) -> bool:
         """Makes such a check: True if all is well or nothing is proven; False if the change never arrived.
 

@@ -19,6 +19,7 @@ from provisioning.lifecycle.customers import (
     customer_resolve,
     customer_update,
 )
+from provisioning.lifecycle.product_versions import product_version_current, service_keep_version
 from provisioning.lifecycle.refresh import make_mark, moment, service_refresh
 from provisioning.lifecycle.registers import MILDNESS, Stamp, failures_after, is_newer, written
 from provisioning.models import BillingConnection, Customer, Event, Product, Service
@@ -26,6 +27,7 @@ from provisioning.models import BillingConnection, Customer, Event, Product, Ser
 BILLING_COLUMNS = [
     "customer",
     "product",
+    "product_version",
     "billing_product_id",
     "tier",
     "properties",
@@ -253,6 +255,7 @@ def _apply_product(work: _Work) -> None:
         work.limits_changed = True
         # A new product brings its own grace policy, whichever of the two events came first.
         service.product, service.policy = product, None
+        service.product_version = product_version_current(product=product) if product else None
     if changed:
         work.words.append(f"Product: {fact.product_id}.")
 
@@ -276,14 +279,15 @@ def service_link_product(*, service: Service) -> bool:
     the middle of `services_link_product`, must not leave an order behind. Call it with the row locked.
     """
     if service.product_id:
+        service_keep_version(service=service)
         return False
     product = Product.objects.filter(
         connection=service.connection_id, billing_product_id=service.billing_product_id
     ).first()
     if product is None:
         return False
-    service.product = product
-    service.save(update_fields=["product"])
+    service.product, service.product_version = product, product_version_current(product=product)
+    service.save(update_fields=["product", "product_version"])
     audit.record(service=service, action="product.mapped", message=f"Product “{product}” is mapped now.")
     service_refresh(service=service, raise_generation=True)
     return True

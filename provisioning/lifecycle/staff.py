@@ -23,7 +23,7 @@ LARGEST_LIMIT = 2**31 - 1
 def _locked(service: Service) -> Iterator[Service]:
     with transaction.atomic():
         rows = Service.objects.select_for_update(of=("self",)).select_related(
-            "product", "connection", "customer"
+            "product", "product_version", "connection", "customer"
         )
         yield rows.get(pk=service.pk)
 
@@ -128,9 +128,9 @@ def service_relink(*, service: Service, server_id: str) -> None:
     The engine reads that server fresh before anything else, and refuses if its mark or owner is another's.
     """
     with _locked(service) as row:
-        if row.product is None:
+        if row.sold is None:
             raise TransitionError("Map the product first: it says on which panel the server is.")
-        row.panel, row.server_id, row.adopted_at = row.product.panel, server_id, clock.now()
+        row.panel, row.server_id, row.adopted_at = row.sold.panel, server_id, clock.now()
         # What was known of another server proves nothing of this one.
         row.create_sent_at, row.observed, row.terminated_at = None, {}, None
         row.created_confirmed_at, row.server_uuid = None, ""

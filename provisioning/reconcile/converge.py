@@ -64,7 +64,11 @@ class Converge:
         self.lease = lease
         # A look at a running install is not in a hurry: it leaves its turn to orders.
         there = bool(service.server_id) and service.observed_state != ObservedState.INSTALLING
-        self.transport = PanelTransport(panel, operation=operation, lease=lease, express=there)
+        # What only follows a changed product is in no hurry at all: orders pass it.
+        hurry = not service.follows
+        self.transport = PanelTransport(
+            panel, operation=operation, lease=lease, urgent=hurry, express=there and hurry
+        )
         self.driver: PanelDriver = driver_for(panel, self.transport, service)
         self.account: PanelAccount | None = account_known(service, panel)
 

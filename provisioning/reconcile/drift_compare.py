@@ -78,7 +78,9 @@ def candidates(row: DriftPass) -> QuerySet[Service]:
         | Exists(live)
     )
     rows = Service.objects.filter(Q(panel=row.panel) | Q(panel=None)).annotate(busy=moving)
-    return rows.select_related("product", "connection", "customer").prefetch_related("pins", "entitlements")
+    return rows.select_related("product", "product_version", "connection", "customer").prefetch_related(
+        "pins", "entitlements"
+    )
 
 
 def _busy(service: Service) -> bool:

@@ -30,8 +30,10 @@ def plans_of(panel: Panel) -> Iterator[tuple[Service, Preview]]:
     by_id = {seen.server_id: seen for seen in listed}
     by_mark = {seen.mark: seen for seen in listed if seen.mark}
     accounts = _accounts(panel)
-    here = Q(panel=panel) | Q(panel=None, product__panel=panel)
+    unmade = Q(product_version__panel=panel) | Q(product_version=None, product__panel=panel)
+    here = Q(panel=panel) | (Q(panel=None) & unmade)
     rows = Service.objects.filter(here).select_related("product__panel", "panel", "customer", "connection")
+    rows = rows.select_related("product_version__panel")
     for service in rows.prefetch_related("pins", "entitlements").order_by("pk").iterator(chunk_size=500):
         look: Look = by_id.get(service.server_id) or by_mark.get(service.external_id) or ABSENT
         yield service, _plan(service, driver, look, accounts.get(service.customer_id))

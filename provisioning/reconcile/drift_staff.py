@@ -80,7 +80,7 @@ def drift_adopt(*, drift: Drift, service: Service) -> None:
     """
     if drift.kind not in ADOPTABLE or drift.resolved_at:
         raise TransitionError("There is no server here that could be adopted.")
-    if service.product is None or service.product.panel_id != drift.panel_id:
+    if service.sold is None or service.sold.panel_id != drift.panel_id:
         raise TransitionError(f"The product of {service} is not made on panel “{drift.panel}”.")
     service_relink(service=service, server_id=drift.server_id)
 

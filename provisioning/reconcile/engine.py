@@ -79,9 +79,8 @@ def service_reconcile(service_id: int) -> None:
 
 def _locked(service_id: int) -> Service:
     rows = Service.objects.select_for_update(of=("self",))
-    return rows.select_related("product__panel", "product__grace_policy", "customer", "connection").get(
-        pk=service_id
-    )
+    joined = ("product__panel", "product__grace_policy", "product_version__panel", "customer", "connection")
+    return rows.select_related(*joined).get(pk=service_id)
 
 
 def _refreshed(service_id: int) -> Service:
@@ -134,7 +133,7 @@ def _panel(service: Service) -> Panel | None:
     """The panel that the service's server is on, or is to be made on."""
     if service.server_id or service.create_sent_at:
         return service.panel
-    return service.product.panel if service.product else service.panel
+    return service.sold.panel if service.sold else service.panel
 
 
 def _attempt(service: Service, operation: Operation, lease: Lease) -> None:
@@ -194,13 +193,9 @@ def _pass(service: Service, operation: Operation, lease: Lease) -> tuple[Look, P
             reason="product_unmapped",
             seconds=settings.BACKOFF_CAP,
         )
-    if (
-        service.product
-        and service.product.panel_id != panel.pk
-        and service.desired_state == DesiredState.PRESENT
-    ):
+    if service.sold and service.sold.panel_id != panel.pk and service.desired_state == DesiredState.PRESENT:
         raise NeedsStaff(
-            f"The new product is on panel “{service.product.panel}”, but the server is on “{panel}”. "
+            f"The new product is on panel “{service.sold.panel}”, but the server is on “{panel}”. "
             "Nothing was moved: move the server by hand and relink it, or change the product back "
             "in billing.",
             reason="other_panel",

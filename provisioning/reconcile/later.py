@@ -91,7 +91,8 @@ def _look(row: LaterRow, service: Service, lease: Lease) -> None:
         row.delete()
         return
     operation = _opened(row, service)
-    transport = PanelTransport(service.panel, operation=operation, lease=lease)
+    hurry = not service.follows
+    transport = PanelTransport(service.panel, operation=operation, lease=lease, urgent=hurry)
     driver = driver_for(service.panel, transport, service)
     tell = row.told < TOLD_AT_MOST
     check, look = LaterCheck(row.kind, 0, row.data), Observed.from_json(service.observed)

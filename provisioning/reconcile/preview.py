@@ -40,7 +40,7 @@ def preview(service: Service) -> Preview:
 
 
 def _plan(service: Service) -> Plan | None:
-    panel = service.panel or (service.product.panel if service.product else None)
+    panel = service.panel or (service.sold.panel if service.sold else None)
     wanted_now = service.desired_state != DesiredState.NONE
     if panel is None or not wanted_now:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from provisioning.reconcile.drift import drift_check
 from provisioning.reconcile.engine import service_reconcile
+from provisioning.reconcile.follow import follow_work
 from provisioning.reconcile.heartbeats import beat
 from provisioning.reconcile.later import later_check
 from provisioning.reconcile.lists import lists_read
@@ -21,6 +22,12 @@ def check_drift(pass_id: int) -> None:
     """Goes on with one panel's drift pass, or begins one."""
     beat("worker", at_most_every=10)
     drift_check(pass_id)
+
+
+def follow_product(follow_id: int) -> None:
+    """Goes on with the services that follow a changed product."""
+    beat("worker", at_most_every=10)
+    follow_work(follow_id)
 
 
 def read_lists(snapshot_id: int) -> None:

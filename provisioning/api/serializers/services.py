@@ -52,7 +52,7 @@ class DesiredTruthSerializer(_Fields):
 
     def get_limits(self, service: Service) -> dict[str, int]:
         """Product, entitlements and pins together."""
-        return service_limits(service, service.product) if service.product else {}
+        return service_limits(service, service.sold) if service.sold else {}
 
 
 class ObservedTruthSerializer(_Fields):

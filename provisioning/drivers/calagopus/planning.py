@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from provisioning.drivers.base import PanelDriver
 from provisioning.drivers.calagopus import mapping
-from provisioning.drivers.types import Change, ChangeKind, Desired, Look, Observed
+from provisioning.drivers.types import Change, ChangeKind, Desired, Look, Observed, Plan
 
 DROPPED = "dropped_limit"
 """Under this kind it is remembered which custom feature limits the panel does not keep."""
@@ -28,6 +28,11 @@ class CalagopusPlanning(PanelDriver):
         if (desired.target.get("node") or observed.extra["node"]) != observed.extra["node"]:
             notes.append("The new product is on another node; this server stays where it is.")
         return notes
+
+    def calls_of(self, plan: Plan) -> int:
+        """One PATCH for all, and the look after it; variables before it; new limits are looked for later."""
+        kinds = plan.kinds()
+        return 2 + (ChangeKind.STARTUP in kinds) + (ChangeKind.RESIZE in kinds)
 
     def _dropped(self, key: str) -> bool:
         return bool(self.memory.recall(DROPPED, key))

@@ -81,7 +81,7 @@ def _panels(name: str | None) -> list[Panel]:
 def _service(ident: str) -> Service:
     key, _, billing_id = ident.rpartition(":")
     rows = Service.objects.filter(billing_id=billing_id).select_related(
-        "product__panel", "panel", "customer", "connection"
+        "product__panel", "product_version__panel", "panel", "customer", "connection"
     )
     found = list(rows.filter(connection__key=key) if key else rows)
     if not found:

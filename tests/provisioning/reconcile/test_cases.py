@@ -8,10 +8,8 @@ import pytest
 
 from provisioning.choices import ObservedState, Outcome, SuspendReason
 from provisioning.lifecycle.billing import services_link_product
-from provisioning.lifecycle.staff import (
-    service_retry,
-    service_suspend,
-)
+from provisioning.lifecycle.product_versions import service_follow
+from provisioning.lifecycle.staff import service_suspend
 from provisioning.models import AllocationHold, Installation, Notification, Operation, Product
 from tests import factories
 from tests.bridge import Bridge, document
@@ -139,7 +137,7 @@ def test_a_variable_that_breaks_its_rule_is_told_in_the_panels_own_words(bridge:
     refused(bridge, "panel_rejected", "Server Jar File variable")
     bridge.product.document["runtime"] = {}
     bridge.product.save()
-    service_retry(service=bridge.service())
+    service_follow(service=bridge.service())
     outlast(bridge)
     assert bridge.service().converged
 

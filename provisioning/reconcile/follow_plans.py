@@ -1,0 +1,135 @@
+"""What a changed product would mean for the services that were sold before: counted, and nothing called.
+
+Each service's plan rests on its last stored look, so that 10,000 services cost no panel call.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import QuerySet
+
+from provisioning import desired
+from provisioning.drivers.base import PanelDriver
+from provisioning.drivers.types import ChangeKind, Memory, Observed, Plan
+from provisioning.lifecycle.product_versions import services_sold, stays_because
+from provisioning.models import Panel, PanelGate, Product, ProductVersion, Service
+from provisioning.reconcile.gate import budget
+from provisioning.reconcile.memory import PanelMemories
+from provisioning.reconcile.transport import driver_for
+
+SHOWN = 20
+"""Services whose lines are shown."""
+CHUNK = 500
+UNMADE = "have no server yet: theirs is made from the new version"
+UNSEEN = "were never seen on the panel: they are looked at first"
+NOTHING = "stay as they are on the panel"
+KINDS: Mapping[ChangeKind, str] = {
+    ChangeKind.RESIZE: "get new limits",
+    ChangeKind.STARTUP: "get another image, startup command or variables, from their next start on",
+    ChangeKind.SUSPEND: "are suspended, which is due anyway",
+    ChangeKind.UNSUSPEND: "run again, which is due anyway",
+    ChangeKind.MARK: "get our external id, which is due anyway",
+}
+LESS = {"disk": "disk", "memory": "memory", "cpu": "CPU"}
+CALLS_UNSEEN = 2
+
+
+@dataclass
+class FollowPlan:
+    """What would follow. `kinds`, `left`, `notes` and `less` count services by the words that fit them."""
+
+    services: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    less: Counter[str] = field(default_factory=Counter)
+    sample: list[tuple[Service, list[str]]] = field(default_factory=list)
+    calls: int = 0
+    seconds: float = 0
+
+
+class _Recalled(PanelMemories):
+    """Asks the database for each thing once: thousands of services are compared in a row."""
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self._known: dict[tuple[str, str], Any] = {}
+
+    def recall(self, kind: str, key: str) -> Any | None:
+        if (kind, key) not in self._known:
+            self._known[kind, key] = super().recall(kind, key)
+        return self._known[kind, key]
+
+
+def follow_plan(version: ProductVersion) -> FollowPlan:
+    """The plan of having all services follow to a version, which need not be stored yet. Calls nobody."""
+    driver = driver_for(version.panel)
+    memory: Memory = _Recalled(version.panel)
+    driver.memory = memory
+    plan = FollowPlan()
+    for service in _services(version.product).iterator(chunk_size=CHUNK):
+        words = stays_because(service, version.product, version.panel_id)
+        if words:
+            plan.left[words] += 1
+            continue
+        plan.services += 1
+        service.product_version = version
+        _count(plan, service, driver)
+    plan.seconds = seconds_for(plan.calls, version.panel, driver)
+    return plan
+
+
+def _services(product: Product) -> QuerySet[Service]:
+    rows = services_sold(product).select_related("panel", "customer", "connection").order_by("pk")
+    return rows.prefetch_related("pins", "entitlements")
+
+
+def _count(plan: FollowPlan, service: Service, driver: PanelDriver) -> None:
+    if not service.server_id and service.create_sent_at is None:
+        plan.kinds[UNMADE] += 1
+    elif "server_id" not in service.observed:
+        plan.kinds[UNSEEN] += 1
+        plan.calls += CALLS_UNSEEN
+    else:
+        _compare(plan, service, driver)
+
+
+def _compare(plan: FollowPlan, service: Service, driver: PanelDriver) -> None:
+    seen = Observed.from_json(service.observed)
+    wanted = desired.build(service, None)
+    plan.notes.update(driver.plan_notes(wanted, seen))
+    steps = driver.plan(wanted, seen)
+    if steps is None:
+        plan.kinds[NOTHING] += 1
+        # Its raised generation is proven by one look.
+        plan.calls += 1
+        return
+    plan.kinds.update({KINDS.get(kind, kind.value) for kind in steps.kinds()})
+    plan.calls += driver.calls_of(steps)
+    plan.less.update(_less(steps))
+    if len(plan.sample) < SHOWN:
+        plan.sample.append((service, steps.lines()))
+
+
+def _less(plan: Plan) -> Iterable[str]:
+    """The resources of which a server gets less than it has; 0 is without limit."""
+    for change in plan.changes:
+        if change.kind is ChangeKind.RESIZE:
+            for name, word in LESS.items():
+                before, after = change.before.get(name), change.after.get(name)
+                if after and before is not None and (before == 0 or after < before):
+                    yield word
+
+
+def seconds_for(calls: int, panel: Panel, driver: PanelDriver) -> float:
+    """About how long so many calls take within what the panel allows, if nothing else calls it."""
+    gate = PanelGate.objects.filter(panel=panel).first() or PanelGate(panel=panel)
+    rate: float = budget(panel, gate, driver.default_rate)[0]
+    window = driver.rate_window
+    if window is not None:
+        rate = min(rate, 60 * window.calls / window.clear)
+    return 60 * calls / rate
