@@ -17,6 +17,7 @@ from provisioning.admin.actions import ActionForm, StaffAction, acting_staff
 from provisioning.admin.config import ConfigAdmin
 from provisioning.admin.dashboard import panel_state
 from provisioning.admin.drift import PANEL_ACTIONS, drift_pass_of
+from provisioning.admin.lists import PANEL_LIST_ACTIONS, lists_words
 from provisioning.admin.panel_form import PanelForm
 from provisioning.exceptions import BillingBridgeError
 from provisioning.lib import clock
@@ -88,12 +89,13 @@ class PanelAdmin(ConfigAdmin):
             shown=_parked,
         ),
         *PANEL_ACTIONS,
+        *PANEL_LIST_ACTIONS,
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Panel]:
         """Panels with their gates."""
         rows: QuerySet[Panel] = super().get_queryset(request)
-        return rows.select_related("gate", "drift_pass")
+        return rows.select_related("gate", "drift_pass", "snapshot")
 
     @admin.display(description="State")
     def standing(self, row: Panel) -> str:
@@ -140,6 +142,7 @@ class PanelAdmin(ConfigAdmin):
             "brake": brakes.brake_status(row),
             "creates": brakes.brake_status(row, brakes.CREATES),
             "drift": drift_pass_of(row),
+            "lists": lists_words(getattr(row, "snapshot", None)),
             "may_connect": request.user.has_perm("provisioning.act_connect"),
             "may_brake": request.user.has_perm("provisioning.act_brake"),
             "offered": self.offered(request, row),

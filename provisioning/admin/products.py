@@ -12,14 +12,16 @@ from django.http import HttpRequest, HttpResponse
 
 from provisioning import audit
 from provisioning.admin.actions import ActionForm, Cleaned, StaffAction, acting_staff
-from provisioning.admin.config import ConfigAdmin
-from provisioning.admin.product_form import document_groups, product_form
-from provisioning.drivers import registry
+from provisioning.admin.lists import FlagFilter, flag_badge
+from provisioning.admin.product_pickers import ProductPickers
 from provisioning.exceptions import BillingBridgeError, TransitionError
 from provisioning.lib.http_errors import HttpError
 from provisioning.lifecycle.billing import services_link_product
-from provisioning.models import Panel, Product
+from provisioning.models import Product
 from provisioning.reconcile import panels
+from provisioning.reconcile.flags import product_flag
+
+COLUMNS = ("connection", "billing_product_id", "name", "kind", "grace_policy", "name_prefix", "panel")
 
 
 class CopyForm(ActionForm):
@@ -58,14 +60,14 @@ def _linked(count: int) -> str:
 
 
 @admin.register(Product)
-class ProductAdmin(ConfigAdmin):
+class ProductAdmin(ProductPickers):
     """The catalogue."""
 
     empty = (
         "A product says what billing's product id means on a panel. Add the panel and a grace policy first."
     )
-    list_display = ("name", "billing_product_id", "panel", "connection", "kind", "grace_policy")
-    list_filter = ("panel", "connection", "kind")
+    list_display = ("name", "flagged", "billing_product_id", "panel", "connection", "kind", "grace_policy")
+    list_filter = (FlagFilter, "panel", "connection", "kind")
     search_fields = ("name", "=billing_product_id")
     ordering = ("name",)
     list_select_related = ("panel", "connection", "grace_policy")
@@ -81,23 +83,19 @@ class ProductAdmin(ConfigAdmin):
         ),
     )
 
-    def _driver(self, request: HttpRequest, obj: Product | None) -> str:
-        """The driver of the panel that is chosen, else of the stored one, else of the first."""
-        chosen = request.POST.get("panel") or request.GET.get("panel") or (obj.panel_id if obj else None)
-        rows = Panel.objects.order_by("retired", "name").values_list("driver", flat=True)
-        wanted = str(chosen or "")
-        found = rows.filter(pk=wanted).first() if wanted.isascii() and wanted.isdigit() else None
-        return found or rows.first() or registry.driver_choices()[0][0]
-
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        """The form with the driver's fields."""
-        kwargs["form"] = product_form(self._driver(request, obj))
+        """The form with the driver's fields, picking from the panel's lists."""
+        kwargs["form"] = self.form_for(self.chosen_panel(request, obj))
         return super().get_form(request, obj, change=change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """What, where, how much, features, egg and runtime, options."""
-        what = ("connection", "billing_product_id", "name", "kind", "grace_policy", "name_prefix", "panel")
-        return [("What", {"fields": what}), *document_groups(self._driver(request, obj))]
+        """The columns; the document is laid out by the form itself."""
+        return [("What", {"fields": COLUMNS})]
+
+    @admin.display(description="Fit")
+    def flagged(self, row: Product) -> str:
+        """Whether the panel has changed under it."""
+        return flag_badge(row)
 
     def refusal(self, row: Product) -> str:
         """A product that was sold is kept."""
@@ -111,6 +109,7 @@ class ProductAdmin(ConfigAdmin):
         if form.warning:
             messages.warning(request, form.warning)
         with acting_staff(request):
+            product_flag(product=obj)
             count = services_link_product(product=obj)
         if count:
             messages.success(request, _linked(count))
