@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from django import template
+from django.forms.boundfield import BoundField
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -81,6 +82,12 @@ def when(at: dt.datetime | None, empty: str = "never") -> str:
         relative(at, clock.now()),
         exact(at),
     )
+
+
+@register.simple_tag
+def swapped(field: BoundField) -> SafeString:
+    """A field's input, marked to take the place of the one that the browser shows."""
+    return field.as_widget(attrs={"hx-swap-oob": "true"})
 
 
 @register.filter
