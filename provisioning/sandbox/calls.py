@@ -29,7 +29,7 @@ class CallLog:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return sum(self.counter.values())
+        return sum(number for *_, number in self.counts())
 
     def add(self, record: CallRecord) -> None:
         """Keep one call."""
@@ -39,7 +39,17 @@ class CallLog:
 
     def count(self, method: str = "", path: str = "") -> int:
         """How many of the kept calls match both regular expressions (searched; empty matches all)."""
-        return sum(1 for e in list(self.entries) if re.search(method, e.method) and re.search(path, e.path))
+        return sum(1 for e in self.kept() if re.search(method, e.method) and re.search(path, e.path))
+
+    def kept(self) -> list[CallRecord]:
+        """The last calls, while others may be coming in."""
+        with self._lock:
+            return list(self.entries)
+
+    def counts(self) -> list[tuple[str, str, int]]:
+        """Method, path pattern and number of all calls, also of those that are no longer kept."""
+        with self._lock:
+            return [(method, pattern, number) for (method, pattern), number in self.counter.items()]
 
     def clear(self) -> None:
         """Forget everything, to count from here."""

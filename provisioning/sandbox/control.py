@@ -40,13 +40,15 @@ def call_shown(entry: CallRecord) -> dict[str, object]:
     return {**head, "status": entry.status, "note": entry.note}
 
 
-def calls_show(sandbox: "PanelServer", _: Input, __: dict[str, str]) -> object:
-    """The log of calls and the counters."""
-    counts = [{"method": m, "pattern": p, "count": n} for (m, p), n in sandbox.calls.counter.items()]
+def calls_show(sandbox: "PanelServer", given: Input, _: dict[str, str]) -> object:
+    """The log of calls (with `ending`: of the paths that end so), and the counters of all."""
+    ending = str(given.get("ending", ""))
+    kept = [entry for entry in sandbox.calls.kept() if entry.path.endswith(ending)]
+    counts = [{"method": m, "pattern": p, "count": n} for m, p, n in sandbox.calls.counts()]
     return {
         "total": len(sandbox.calls),
         "counts": counts,
-        "calls": [call_shown(e) for e in sandbox.calls.entries],
+        "calls": [call_shown(entry) for entry in kept],
     }
 
 

@@ -97,7 +97,7 @@ def _faults(sandbox: "PanelServer") -> str:
 
 
 def _calls(sandbox: "PanelServer") -> str:
-    last = list(sandbox.calls.entries)[-LAST_CALLS:]
+    last = sandbox.calls.kept()[-LAST_CALLS:]
     rows = [
         [cell(clock(c.at)), cell(c.method), cell(c.path, "path"),
          cell(c.status or "no answer", "good" if 0 < c.status < 400 else "bad"), cell(c.note)]

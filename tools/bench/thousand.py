@@ -82,8 +82,8 @@ def _late_suspension(stack: Stack, began: float) -> float:
     stack.say("subscription.updated", LATE, customer_email="buyer0@example.com", status="suspended")
 
     def suspended() -> float:
-        calls = stack.read.panel_control("GET", "calls")["calls"]
-        at = [call["at"] for call in calls if call["pattern"].endswith("/suspend") and call["status"] == 204]
+        calls = stack.read.panel_control("GET", "calls", {"ending": "/suspend"})["calls"]
+        at = [call["at"] for call in calls if call["status"] == 204]
         return at[0] if at else 0.0
 
     while not (at := suspended()) and time.time() < sent + SUSPEND_PATIENCE:

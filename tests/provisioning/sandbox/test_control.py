@@ -1,13 +1,16 @@
 """The control API, the counters and the page."""
 
 import ast
+import itertools
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import requests
 
 import provisioning.sandbox as package
+from provisioning.sandbox.calls import CallLog, CallRecord
 from provisioning.sandbox.seed import seed_servers
 from provisioning.sandbox.server import PanelSandbox
 from tests.provisioning.sandbox.client import SERVERS, USERS, Api, make_server, make_user
@@ -25,8 +28,27 @@ def test_calls_are_counted_by_method_and_pattern(panel: PanelSandbox, api: Api) 
     assert (shown["total"], len(shown["calls"])) == (5, 5)
     assert shown["calls"][-1]["status"] == 404
     assert {"method": "POST", "pattern": SERVERS, "count": 1} in shown["counts"]
+    assert [call["status"] for call in api.control("GET", "/calls", {"ending": "/nope"})["calls"]] == [404]
     api.control("DELETE", "/calls")
     assert len(panel.calls) == 0
+
+
+def test_calls_can_be_looked_at_while_others_come_in() -> None:
+    log, ended = CallLog(), threading.Event()
+
+    def call() -> None:
+        numbers = itertools.count()
+        while not ended.is_set():
+            log.add(CallRecord(0.0, "GET", "/", f"/{next(numbers)}", 200))
+
+    calling = threading.Thread(target=call)
+    calling.start()
+    try:
+        for _ in range(200):
+            assert len(log.kept()) <= len(log) <= sum(number for *_, number in log.counts())
+    finally:
+        ended.set()
+        calling.join()
 
 
 def test_control_and_page_are_neither_counted_nor_faulty(panel: PanelSandbox, api: Api) -> None:
