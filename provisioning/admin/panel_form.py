@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminPasswordWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 
+from provisioning.admin.product_fields import keys_of
+from provisioning.admin.product_lists import PanelLists
+from provisioning.choices import ItemKind
 from provisioning.drivers import registry
 from provisioning.drivers.errors import DriverError
 from provisioning.exceptions import PanelWaiting
@@ -67,6 +70,7 @@ class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Says what of the stored key may be said."""
         super().__init__(*args, **kwargs)
+        self._offer_providers()
         field = self.fields.get("new_key")
         if field is None:
             return
@@ -75,6 +79,17 @@ class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
         field.help_text = (
             f"The stored key ends in …{hint}. Leave empty to keep it." if hint else "Kept encrypted."
         )
+
+    def _offer_providers(self) -> None:
+        """Places to sign in are chosen by name, once the panel's lists are read (CAL-41)."""
+        field, lists = self.fields.get("identity_provider"), PanelLists(self.instance)
+        if field is None or self.instance.pk is None or not lists.offers(ItemKind.OAUTH_PROVIDER):
+            return
+        offered, _ = lists.search(ItemKind.OAUTH_PROVIDER, "", "")
+        kept = lists.named(ItemKind.OAUTH_PROVIDER, keys_of(self.instance.identity_provider))
+        names = {each.key: each.name for each in (*offered, *kept)}
+        field.widget = UnfoldAdminSelectWidget(choices=[("", "---------"), *names.items()])
+        field.help_text = f"Where customers sign in with billing's account. Lists read {lists.age} ago."
 
     def clean_new_key(self) -> str:
         """The key, if its shape can be right. The message never holds it."""

@@ -19,6 +19,8 @@ from provisioning.admin.dashboard import panel_state
 from provisioning.admin.drift import PANEL_ACTIONS, drift_pass_of
 from provisioning.admin.lists import PANEL_LIST_ACTIONS, lists_words
 from provisioning.admin.panel_form import PanelForm
+from provisioning.drivers import registry
+from provisioning.drivers.lists import ListKind
 from provisioning.exceptions import BillingBridgeError
 from provisioning.lib import clock
 from provisioning.lib.http_errors import HttpError
@@ -91,6 +93,15 @@ class PanelAdmin(ConfigAdmin):
         *PANEL_ACTIONS,
         *PANEL_LIST_ACTIONS,
     )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Places to sign in stand there only for a panel that has such."""
+        sets = super().get_fieldsets(request, obj)
+        if obj is None or ListKind.OAUTH_PROVIDER in registry.get(obj.driver).list_kinds():
+            return sets
+        (title, first), *others = sets
+        fields = tuple(name for name in first["fields"] if name != "identity_provider")
+        return [(title, {**first, "fields": fields}), *others]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Panel]:
         """Panels with their gates."""

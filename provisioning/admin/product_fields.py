@@ -78,7 +78,7 @@ class Picked(Judged):
         """What a browser without scripts can choose from."""
         blank = [] if isinstance(self.widget, ManyPicker) else [("", "---------")]
         known = dict.fromkeys((each.key, each.name) for each in choices)
-        self.widget.choices = [*blank, *known]  # type: ignore[attr-defined]
+        self.widget.choices = [*blank, *known]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Compares ids as texts."""

@@ -68,6 +68,8 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
         if "name_prefix" in self.fields:
             self.fields["name_prefix"].help_text = NAMES_HELP
         if "panel" in self.fields:
+            if self.panel and self.instance.pk is None:
+                self.initial.setdefault("panel", self.panel.pk)
             _redraw_whole(self.fields["panel"].widget)
         for spec in self.spec.fields:
             if form_name(spec) in self.fields:
@@ -113,7 +115,7 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
         parent = self.value(NEST) if kind is ListKind.EGG else ""
         chosen = self.lists.named(kind, keys_of(self._typed(name, field)))
         field.offer([*chosen, *self.lists.search(kind, parent, "")[0]])
-        field.widget.search = Search(  # type: ignore[attr-defined]
+        field.widget.search = Search(
             url=f"{reverse('admin:provisioning_product_options')}?kind={kind.value}",
             include=f"#id_panel, #id_{name_of_path(NEST)}" if kind is ListKind.EGG else "#id_panel",
             label=spec.label,
@@ -125,7 +127,7 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
     def _suggest_images(self, spec: SpecField, egg: EggItem) -> None:
         field = image_field(spec)
         field.widget.attrs["placeholder"] = next((image for _, image in egg.images), "")
-        field.widget.search = Search(  # type: ignore[attr-defined]
+        field.widget.search = Search(
             url=f"{reverse('admin:provisioning_product_options')}?kind=image",
             include=f"#id_panel, #id_{name_of_path(NEST)}, #id_{name_of_path(EGG)}",
             label=spec.label,

@@ -9,7 +9,14 @@ from provisioning.choices import ItemKind
 from provisioning.drivers import registry
 from provisioning.drivers.lists import EggItem, NodeItem
 from provisioning.lib import clock
-from provisioning.lists import MOST_FOUND, OLD_AFTER, SnapshotProgress, items_search, snapshot_progress
+from provisioning.lists import (
+    MOST_FOUND,
+    OLD_AFTER,
+    SnapshotProgress,
+    item_of,
+    items_search,
+    snapshot_progress,
+)
 from provisioning.models import Panel, PanelItem
 from provisioning.selectors import span
 
@@ -105,7 +112,9 @@ def _hints(rows: list[PanelItem]) -> dict[int, str]:
 def _hint(kind: str, data: dict[str, Any]) -> str:
     if kind != ItemKind.NODE:
         return str(data.get("description") or "")
-    node = NodeItem.from_json(data)
+    node = item_of(kind, data)
+    if not isinstance(node, NodeItem):
+        return ""
     parts = [_room("memory", node.memory, node.memory_used), _room("disk", node.disk, node.disk_used)]
     parts.append("in maintenance" if node.maintenance else "")
     return ", ".join(part for part in parts if part)

@@ -14,8 +14,10 @@ from django.shortcuts import render
 
 from provisioning.admin.actions import acting_staff
 from provisioning.admin.config import ConfigAdmin
+from provisioning.admin.product_capacity import capacity_card
 from provisioning.admin.product_fields import ASKED, IMAGE, VARIABLES, name_of_path, to_form
-from provisioning.admin.product_form import EGG, NEST, STARTUP, ProductForm, product_form
+from provisioning.admin.product_form import STARTUP, ProductForm, product_form
+from provisioning.admin.product_layout import EGG, NEST
 from provisioning.admin.product_lists import Choice, PanelLists
 from provisioning.admin.product_variables import variable_problem
 from provisioning.choices import ItemKind
@@ -47,6 +49,12 @@ class ProductPickers(ConfigAdmin):
             ("form/lists/", "provisioning_product_lists", self.lists_view),
             *super().pages(),
         ]
+
+    def above(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Where the product fits, and by how old lists."""
+        lists = PanelLists(row.panel)
+        card = capacity_card(row) if lists.ready else None
+        return super().above(request, row) | {"capacity": card, "lists_age": lists.age}
 
     def chosen_panel(self, request: HttpRequest, obj: Any = None) -> Panel | None:
         """The panel that is chosen, else the stored one, else the first."""

@@ -119,4 +119,4 @@ class TicksOrText(forms.TextInput):
 def cells_of(data: MultiValueDict[str, str], name: str) -> Iterable[tuple[str, str]]:
     """The cells of a column, by the name of their variable."""
     start = f"{name}:"
-    return ((key[len(start) :], data[key].strip()) for key in data if key.startswith(start))
+    return ((key[len(start) :], str(data[key]).strip()) for key in data if key.startswith(start))
