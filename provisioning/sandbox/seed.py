@@ -102,13 +102,13 @@ def seed_panel(world: World, *, application_key: str = "", client_key: str = "")
     return tokens
 
 
-def _egg(world: World, name: str, startup: str, variables: tuple[Variable, ...]) -> None:
+def _egg(world: World, name: str, startup: str, variables: tuple[Variable, ...], *, nest: int = 1) -> None:
     stamp = world.stamp("eggs")
     rows = [_variable(world, stamp[0], variable) for variable in variables]
     egg = Egg(
         *stamp,
         uuid=new_uuid(),
-        nest_id=1,
+        nest_id=nest,
         name=name,
         author=OTHER_AUTHORS.get(name, AUTHOR),
         description=f"A server of the kind {name}.",
@@ -133,19 +133,7 @@ def seed_fleet(world: World, *, nodes: int = 2, ports: int = PORTS) -> None:
     location = Location(*world.stamp("locations"), short="eu-1", long="Europe 1")
     world.state.locations[location.id] = location
     for number in range(1, nodes + 1):
-        node = Node(
-            *world.stamp("nodes"),
-            uuid=new_uuid(),
-            name=f"node-{number}",
-            location_id=location.id,
-            fqdn=f"node-{number}.example.com",
-            scheme="https",
-            memory=65536,
-            disk=512000,
-            daemon_token_id=random_text(16),
-            daemon_token=random_text(64),
-        )
-        world.state.nodes[node.id] = node
+        node = _node(world, f"node-{number}", location.id)
         for port in range(FIRST_PORT, FIRST_PORT + ports):
             row = Allocation(*world.stamp("allocations"), node.id, f"192.0.2.{number}", port)
             world.state.allocations[row.id] = row
@@ -178,3 +166,51 @@ def seed_servers(world: World, count: int, *, owner_id: int, mark: str = "load-{
         allocation.server_id = server.id
         world.state.allocations[allocation.id] = allocation
         world.state.servers[server.id] = server
+
+
+def seed_large(
+    world: World,
+    *,
+    nests: int = 60,
+    eggs: int = 1500,
+    nodes: int = 300,
+    locations: int = 40,
+    ports: int = 4,
+) -> None:
+    """A large host's catalogue and machines besides what is there: so many more of each, spread evenly."""
+    state = world.state
+    made_nests = [
+        Nest(*world.stamp("nests"), new_uuid(), f"Nest {number}", AUTHOR, f"Games of kind {number}.")
+        for number in range(1, nests + 1)
+    ]
+    state.nests.update({nest.id: nest for nest in made_nests})
+    for number in range(1, eggs + 1):
+        variables = EGGS[number % len(EGGS)][2]
+        _egg(world, f"Game {number}", JAR, variables, nest=made_nests[number % nests].id)
+    places = [
+        Location(*world.stamp("locations"), short=f"place-{number}", long=f"Place {number}")
+        for number in range(1, locations + 1)
+    ]
+    state.locations.update({place.id: place for place in places})
+    for number in range(1, nodes + 1):
+        node = _node(world, f"large-{number}", places[number % locations].id)
+        for port in range(FIRST_PORT, FIRST_PORT + ports):
+            row = Allocation(*world.stamp("allocations"), node.id, "198.51.100.7", port)
+            state.allocations[row.id] = row
+
+
+def _node(world: World, name: str, location_id: int) -> Node:
+    node = Node(
+        *world.stamp("nodes"),
+        uuid=new_uuid(),
+        name=name,
+        location_id=location_id,
+        fqdn=f"{name}.example.com",
+        scheme="https",
+        memory=65536,
+        disk=512000,
+        daemon_token_id=random_text(16),
+        daemon_token=random_text(64),
+    )
+    world.state.nodes[node.id] = node
+    return node

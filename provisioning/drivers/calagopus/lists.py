@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from provisioning.drivers.calagopus.client import Attributes, Client, path
+from provisioning.drivers.calagopus.client import Client, path
 from provisioning.drivers.calagopus.reading import LONGEST_ID
 from provisioning.drivers.errors import AuthFailed
 from provisioning.drivers.fields import LONGEST_TEXT, Fields
@@ -130,21 +130,13 @@ def list_details(client: Client, item: Item) -> Item:
         with only_reading():
             return replace(item, variables=tuple(map(_variable, found)))
     if isinstance(item, NodeItem):
-        used = client.get("allocated", path("nodes", item.id, "capacity"))
-        free = client.count("allocations", path("nodes", item.id, "allocations", "available"))
         with only_reading():
-            return _with_room(item, used, free)
+            used = Fields(client.get("allocated", path("nodes", item.id, "capacity")), "node's capacity")
+            memory = used.number("memory") + used.number("memory_overhead")
+            disk = used.number("disk")
+        free = client.count("allocations", path("nodes", item.id, "allocations", "available"))
+        return replace(item, memory_used=memory, disk_used=disk, free_allocations=free)
     return item
-
-
-def _with_room(node: NodeItem, used: Attributes, free: int) -> NodeItem:
-    fields = Fields(used, "node's capacity")
-    return replace(
-        node,
-        memory_used=fields.number("memory") + fields.number("memory_overhead"),
-        disk_used=fields.number("disk"),
-        free_allocations=free,
-    )
 
 
 def _variable(data: object) -> EggVariable:

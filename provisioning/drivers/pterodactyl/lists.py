@@ -7,10 +7,10 @@ has to stay within the 8 MiB that we read, and within what the panel can build i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from provisioning.drivers.errors import Unknown
+from provisioning.drivers.errors import Unknown, Unsupported
 from provisioning.drivers.fields import LONGEST_TEXT, Fields
 from provisioning.drivers.lists import (
     EggItem,
@@ -37,20 +37,28 @@ LOCATIONS_PAGE, NESTS_PAGE, NODES_PAGE = 500, 5, 5
 
 
 def list_page(client: Client, kind: ListKind, number: int) -> ListPage[Item]:
-    """One page; that of nests brings their eggs, too. Raises Unknown for what is no list."""
-    if kind is ListKind.NEST:
-        # The panel takes no order for nests; it shows them by their ids.
-        params = {"include": "eggs.variables"}
-        page = client.page("nest", path("nests"), number, size=NESTS_PAGE, params=params)
-        with only_reading():
-            return ListPage(tuple(item for row in page.items for item in _nest(row)), page.total, page.last)
-    if kind is ListKind.NODE:
-        page = _nodes(client, number)
-        with only_reading():
-            return ListPage(tuple(map(_node, page.items)), page.total, page.last)
-    page = client.page("location", path("locations"), number, size=LOCATIONS_PAGE)
+    """One page; that of nests brings their eggs, too. Raises Unknown for what is no list, Unsupported."""
+    match kind:
+        case ListKind.NEST:
+            return _nests(client, number)
+        case ListKind.NODE:
+            page = _nodes(client, number)
+            read: Callable[[Attributes], Item] = _node
+        case ListKind.LOCATION:
+            page = client.page("location", path("locations"), number, size=LOCATIONS_PAGE)
+            read = _location
+        case _:
+            raise Unsupported(f"Pterodactyl has no list of the kind {kind.value}.")
     with only_reading():
-        return ListPage(tuple(map(_location, page.items)), page.total, page.last)
+        return ListPage(tuple(map(read, page.items)), page.total, page.last)
+
+
+def _nests(client: Client, number: int) -> ListPage[Item]:
+    # The panel takes no order for nests; it shows them by their ids.
+    params = {"include": "eggs.variables"}
+    page = client.page("nest", path("nests"), number, size=NESTS_PAGE, params=params)
+    with only_reading():
+        return ListPage(tuple(item for row in page.items for item in _nest(row)), page.total, page.last)
 
 
 def _nodes(client: Client, number: int) -> ListPage[Attributes]:

@@ -93,12 +93,16 @@ def seed_catalogue(world: World) -> None:
     nests = [Nest(*world.stamp(), name, AUTHOR, f"Games of the kind {name}.") for name in NESTS]
     world.state.nests.update({nest.uuid: nest for nest in nests})
     for name, variables in EGGS:
-        egg = Egg(*world.stamp(), nests[0].uuid, name, AUTHOR, {"Default": STARTUP}, IMAGES, body=dict(BODY))
-        world.state.eggs[egg.uuid] = egg
-        for order, (label, variable, default, rules, visible) in enumerate(variables):
-            row = EggVariable(*world.stamp(), egg.uuid, label, variable, rules, default, order=order)
-            row.user_viewable = row.user_editable = visible
-            world.state.egg_variables[row.uuid] = row
+        _egg(world, nests[0], name, variables)
+
+
+def _egg(world: World, nest: Nest, name: str, variables: tuple[Variable, ...]) -> None:
+    egg = Egg(*world.stamp(), nest.uuid, name, AUTHOR, {"Default": STARTUP}, IMAGES, body=dict(BODY))
+    world.state.eggs[egg.uuid] = egg
+    for order, (label, variable, default, rules, visible) in enumerate(variables):
+        row = EggVariable(*world.stamp(), egg.uuid, label, variable, rules, default, order=order)
+        row.user_viewable = row.user_editable = visible
+        world.state.egg_variables[row.uuid] = row
 
 
 def seed_services(world: World) -> None:
@@ -115,13 +119,37 @@ def seed_fleet(world: World, *, nodes: int = 2, ports: int = PORTS) -> None:
     place = Location(*world.stamp(), "eu-1", "Europe 1", "DE", next(iter(state.backup_configurations), None))
     state.locations[place.uuid] = place
     for number in range(1, nodes + 1):
-        url = f"https://node-{number}.example.com:8080/"
-        node = Node(*world.stamp(), f"node-{number}", place.uuid, url, 65536, 512000)
-        node.token_id, node.token = letters(16), letters(64)
-        state.nodes[node.uuid] = node
-        for port in range(FIRST_PORT, FIRST_PORT + ports):
-            row = Allocation(*world.stamp(), node.uuid, f"192.0.2.{number}", port)
-            state.allocations[row.uuid] = row
+        _node(world, f"node-{number}", place, f"192.0.2.{number}", ports)
+
+
+def _node(world: World, name: str, place: Location, address: str, ports: int) -> None:
+    node = Node(*world.stamp(), name, place.uuid, f"https://{name}.example.com:8080/", 65536, 512000)
+    node.token_id, node.token = letters(16), letters(64)
+    world.state.nodes[node.uuid] = node
+    for port in range(FIRST_PORT, FIRST_PORT + ports):
+        row = Allocation(*world.stamp(), node.uuid, address, port)
+        world.state.allocations[row.uuid] = row
+
+
+def seed_large(
+    world: World,
+    *,
+    nests: int = 60,
+    eggs: int = 1500,
+    nodes: int = 300,
+    locations: int = 40,
+    ports: int = 4,
+) -> None:
+    """A large host's catalogue and machines besides what is there: so many more of each, spread evenly."""
+    state = world.state
+    made = [Nest(*world.stamp(), f"Nest {number}", AUTHOR) for number in range(1, nests + 1)]
+    state.nests.update({nest.uuid: nest for nest in made})
+    for number in range(1, eggs + 1):
+        _egg(world, made[number % nests], f"Game {number}", EGGS[number % len(EGGS)][1])
+    places = [Location(*world.stamp(), f"place-{number}") for number in range(1, locations + 1)]
+    state.locations.update({place.uuid: place for place in places})
+    for number in range(1, nodes + 1):
+        _node(world, f"large-{number}", places[number % locations], "198.51.100.7", ports)
 
 
 def seed_servers(world: World, count: int, *, owner_id: str, mark: str = "load-{}") -> None:
