@@ -166,7 +166,7 @@
       event.detail.parameters.q = root.dataset.typed ? inputOf(root).value : "";
     }
   });
-  document.addEventListener("htmx:afterSwap", (event) => {
+  document.addEventListener("htmx:afterSettle", (event) => {
     const target = event.detail.target;
     const root = rootOf(target);
     if (root && target === popOf(root)) {
