@@ -102,8 +102,8 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
                 continue
             if kind and self.lists.offers(kind):
                 self._offer(spec, kind)
-            elif spec.path == IMAGE and self.egg:
-                self._suggest_images(spec, self.egg)
+            elif spec.path == IMAGE and self.lists.offers(ListKind.EGG):
+                self._suggest_images(spec)
             elif spec.path == STARTUP and self.egg:
                 self.fields[name].widget.attrs["placeholder"] = self.egg.startup
 
@@ -124,9 +124,10 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
         )
         self.fields[name] = field
 
-    def _suggest_images(self, spec: SpecField, egg: EggItem) -> None:
+    def _suggest_images(self, spec: SpecField) -> None:
         field = image_field(spec)
-        field.widget.attrs["placeholder"] = next((image for _, image in egg.images), "")
+        images = self.egg.images if self.egg else ()
+        field.widget.attrs["placeholder"] = next((image for _, image in images), "")
         field.widget.search = Search(
             url=f"{reverse('admin:provisioning_product_options')}?kind=image",
             include=f"#id_panel, #id_{name_of_path(NEST)}, #id_{name_of_path(EGG)}",
