@@ -13,10 +13,12 @@ from django.http import HttpRequest, HttpResponse
 from provisioning import audit
 from provisioning.admin.actions import ActionForm, Cleaned, StaffAction, acting_staff
 from provisioning.admin.lists import FlagFilter, flag_badge
+from provisioning.admin.product_follow import ProductFollows
 from provisioning.admin.product_pickers import ProductPickers
 from provisioning.exceptions import BillingBridgeError, TransitionError
 from provisioning.lib.http_errors import HttpError
 from provisioning.lifecycle.billing import services_link_product
+from provisioning.lifecycle.product_versions import product_version_store
 from provisioning.models import Product
 from provisioning.reconcile import panels
 from provisioning.reconcile.flags import product_flag
@@ -42,6 +44,7 @@ def product_copy(*, product: Product, billing_product_id: str, name: str) -> Pro
         made._state = copy.copy(product._state)
         made._state.adding = True
         made.save(force_insert=True)
+        product_version_store(product=made)
         audit.record(
             service=None, action="product.copy", message=f"“{made}” was made as a copy of “{product}”."
         )
@@ -60,7 +63,7 @@ def _linked(count: int) -> str:
 
 
 @admin.register(Product)
-class ProductAdmin(ProductPickers):
+class ProductAdmin(ProductFollows, ProductPickers):
     """The catalogue."""
 
     empty = (

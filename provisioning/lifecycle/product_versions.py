@@ -60,8 +60,9 @@ def product_version_store(*, product: Product, note: str = "") -> ProductVersion
             created_by=audit.current_actor().name,
             note=note[:300],
         )
-        words = f"“{row}”: {version} is what new orders get. {note}".strip()
-        audit.record(service=None, action="product.version", message=words)
+        if newest:
+            words = f"“{row}”: {version} is what new orders get. {note}".strip()
+            audit.record(service=None, action="product.version", message=words)
         return version
 
 

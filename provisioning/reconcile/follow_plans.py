@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from provisioning import desired
 from provisioning.drivers.base import PanelDriver
 from provisioning.drivers.types import ChangeKind, Memory, Observed, Plan
 from provisioning.lifecycle.product_versions import services_sold, stays_because
-from provisioning.models import Panel, PanelGate, Product, ProductVersion, Service
+from provisioning.models import Operation, Panel, PanelGate, Product, ProductVersion, Service
 from provisioning.reconcile.gate import budget
 from provisioning.reconcile.memory import PanelMemories
 from provisioning.reconcile.transport import driver_for
@@ -24,18 +24,27 @@ from provisioning.reconcile.transport import driver_for
 SHOWN = 20
 """Services whose lines are shown."""
 CHUNK = 500
-UNMADE = "have no server yet: theirs is made from the new version"
-UNSEEN = "were never seen on the panel: they are looked at first"
-NOTHING = "stay as they are on the panel"
+UNMADE = "no server yet, made from that version"
+UNSEEN = "never seen on the panel, looked at first"
+NOTHING = "nothing to change on the panel"
 KINDS: Mapping[ChangeKind, str] = {
-    ChangeKind.RESIZE: "get new limits",
-    ChangeKind.STARTUP: "get another image, startup command or variables, from their next start on",
-    ChangeKind.SUSPEND: "are suspended, which is due anyway",
-    ChangeKind.UNSUSPEND: "run again, which is due anyway",
-    ChangeKind.MARK: "get our external id, which is due anyway",
+    ChangeKind.RESIZE: "new limits",
+    ChangeKind.STARTUP: "another image, startup command or variables, from the next start on",
+    ChangeKind.SUSPEND: "suspended, which is due anyway",
+    ChangeKind.UNSUSPEND: "unsuspended, which is due anyway",
+    ChangeKind.MARK: "our external id, which is due anyway",
 }
 LESS = {"disk": "disk", "memory": "memory", "cpu": "CPU"}
 CALLS_UNSEEN = 2
+STUCK = (
+    "no_capacity",
+    "product_flagged",
+    "product_invalid",
+    "panel_rejected",
+    "panel_retired",
+    "unsupported",
+)
+"""What an order without a server may wait for that only another version of the product ends."""
 
 
 @dataclass
@@ -48,6 +57,7 @@ class FollowPlan:
     notes: Counter[str] = field(default_factory=Counter)
     less: Counter[str] = field(default_factory=Counter)
     sample: list[tuple[Service, list[str]]] = field(default_factory=list)
+    stuck: int = 0
     calls: int = 0
     seconds: float = 0
 
@@ -79,8 +89,16 @@ def follow_plan(version: ProductVersion) -> FollowPlan:
         plan.services += 1
         service.product_version = version
         _count(plan, service, driver)
+    plan.stuck = _stuck(version.product)
     plan.seconds = seconds_for(plan.calls, version.panel, driver)
     return plan
+
+
+def _stuck(product: Product) -> int:
+    """Orders without a server that go on only if they follow."""
+    newest = Operation.objects.filter(service=OuterRef("pk")).order_by("-id").values("reason")[:1]
+    rows = services_sold(product).filter(server_id="", create_sent_at=None).annotate(waits=Subquery(newest))
+    return rows.filter(waits__in=STUCK).count()
 
 
 def _services(product: Product) -> QuerySet[Service]:
@@ -91,18 +109,17 @@ def _services(product: Product) -> QuerySet[Service]:
 def _count(plan: FollowPlan, service: Service, driver: PanelDriver) -> None:
     if not service.server_id and service.create_sent_at is None:
         plan.kinds[UNMADE] += 1
-    elif "server_id" not in service.observed:
+        return
+    try:
+        seen = Observed.from_json(service.observed)
+        wanted = desired.build(service, None)
+        steps, notes = driver.plan(wanted, seen), driver.plan_notes(wanted, seen)
+    except (KeyError, TypeError):
+        # No look is stored, or one that does not say all that this driver compares.
         plan.kinds[UNSEEN] += 1
         plan.calls += CALLS_UNSEEN
-    else:
-        _compare(plan, service, driver)
-
-
-def _compare(plan: FollowPlan, service: Service, driver: PanelDriver) -> None:
-    seen = Observed.from_json(service.observed)
-    wanted = desired.build(service, None)
-    plan.notes.update(driver.plan_notes(wanted, seen))
-    steps = driver.plan(wanted, seen)
+        return
+    plan.notes.update(notes)
     if steps is None:
         plan.kinds[NOTHING] += 1
         # Its raised generation is proven by one look.

@@ -9,7 +9,7 @@ from typing import Any
 from django.apps import apps
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from provisioning.models import WebhookEndpoint
+from provisioning.models import ProductFollow, WebhookEndpoint
 
 _HOLE = re.compile(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)|<(?:\w+:)?(\w+)>")
 SLUGS = {
@@ -53,6 +53,8 @@ def path(template: str) -> str:
 def _filled(template: str, hole: str) -> Any:
     if hole == "address":
         return WebhookEndpoint.objects.all()[0].address
+    if hole == "number":
+        return ProductFollow.objects.all()[0].pk
     if hole == "slug":
         return SLUGS.get("/".join(template.split("/")[2:4]), "nothing")
     if hole in ("app_label", "url", "content_type_id"):

@@ -6,6 +6,7 @@ from typing import Any
 
 from provisioning.choices import DesiredState, ObservedState
 from provisioning.lib import clock
+from provisioning.lifecycle.product_versions import product_version_store
 from provisioning.models import Drift, DriftPass, Service
 from provisioning.reconcile.drift import drift_check
 from provisioning.sandbox.seed import seed_servers
@@ -44,6 +45,9 @@ def fleet(bridge: Bridge, number: int) -> list[Server]:
     first = bridge.service() if Service.objects.exists() else bridge.buy()
     bridge.product.document["limits"] = LIMITS
     bridge.product.save()
+    # The first one was sold them, too.
+    first.product_version = product_version_store(product=bridge.product)
+    first.save(update_fields=["product_version"])
     known = set(bridge.panel.state.servers)
     owner = next(user.id for user in bridge.panel.state.users.values() if not user.root_admin)
     seed_servers(bridge.panel.world, number, owner_id=owner, mark=f"test-shop-fleet{len(known)}x{{}}")
@@ -67,6 +71,7 @@ def _service(first: Service, server: Server) -> Service:
         connection=first.connection,
         customer=first.customer,
         product=first.product,
+        product_version=first.product_version,
         panel=first.panel,
         billing_id=str(server.external_id).rpartition("-")[2],
         external_id=str(server.external_id),
