@@ -166,9 +166,9 @@ class PanelDriver(ABC):
         raise Unsupported(f"{self.title} has no list of the kind {kind.value}.")
 
     def list_details(self, item: Item) -> Item:
-        """The entry with what its list leaves out, by calls of its own; as it is where nothing is left out.
+        """The entry with something that its list leaves out, by one call; the very same if all is known.
 
-        Raises NotThere if it is gone meanwhile.
+        It is asked until then, so that no call is made twice. Raises NotThere if it is gone meanwhile.
         """
         return item
 

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from provisioning import audit, queue
 from provisioning.choices import ItemKind, SnapshotState
@@ -46,19 +46,24 @@ class SnapshotLease(PassLease[PanelSnapshot]):
 
 def snapshot_start(panel: Panel) -> PanelSnapshot:
     """Staff want newer lists: begins a reading, or lets the one under way go on at once."""
+    row, begun = _start(panel)
+    if begun:
+        audit.record(service=None, action="lists.read", message=f"The lists of “{panel}” are being read.")
+    return row
+
+
+def _start(panel: Panel) -> tuple[PanelSnapshot, bool]:
+    """The panel's row with a reading under way, and whether that has begun now."""
     now = clock.now()
     with transaction.atomic():
-        row, made = PanelSnapshot.objects.get_or_create(
-            panel=panel, defaults={"started_at": now, "next_check_at": now}
-        )
-        if made or _begin(row, now):
-            words = f"The lists of “{panel}” are being read."
-            audit.record(service=None, action="lists.read", message=words)
-        else:
-            PanelSnapshot.objects.filter(pk=row.pk).update(next_check_at=now)
+        row, begun = PanelSnapshot.objects.get_or_create(panel=panel, defaults={"started_at": now})
+        begun = begun or _begin(row, now)
+        # Its job is sent here: the sweep finds it only if that is lost.
+        due = now + dt.timedelta(seconds=settings.SWEEP_SECONDS)
+        PanelSnapshot.objects.filter(pk=row.pk).update(next_check_at=due)
         queue.enqueue(queue.READ_LISTS, row.pk)
     row.refresh_from_db()
-    return row
+    return row, begun
 
 
 def snapshot_ensure(panel: Panel) -> bool:
@@ -80,31 +85,33 @@ def _old(row: PanelSnapshot, now: dt.datetime) -> bool:
 
 
 def snapshots_due() -> None:
-    """Gives each panel that products are made on a first reading; the later ones have their due date."""
+    """Begins the readings that are due: the first of each panel that products are made on, and later ones."""
     if not settings.LISTS_SECONDS:
         return
     sold = Product.objects.filter(panel=OuterRef("pk"))
-    for panel in Panel.objects.filter(Exists(sold), snapshot=None, retired=False):
-        snapshot_start(panel)
+    never = Q(Exists(sold), snapshot=None)
+    again = Q(snapshot__next_check_at__lte=clock.now()) & ~Q(snapshot__state=SnapshotState.RUNNING)
+    for panel in Panel.objects.filter(never | again, retired=False):
+        _start(panel)
+
+
+def snapshots_running() -> QuerySet[PanelSnapshot]:
+    """The readings that a job has to go on with."""
+    return PanelSnapshot.objects.filter(state=SnapshotState.RUNNING)
 
 
 def _begin(row: PanelSnapshot, now: dt.datetime) -> bool:
     """Turns a row at rest into a reading under way. False if it is one already."""
     at_rest = PanelSnapshot.objects.filter(pk=row.pk, number=row.number).exclude(state=SnapshotState.RUNNING)
-    fresh: dict[str, Any] = {
-        "state": SnapshotState.RUNNING,
-        "number": row.number + 1,
-        "started_at": now,
-        "ended_at": None,
-        "detail": "",
-        "next_check_at": now,
+    begun = at_rest.update(
+        state=SnapshotState.RUNNING,
+        number=row.number + 1,
+        started_at=now,
+        ended_at=None,
+        detail="",
         **dict.fromkeys(("done_pages", "total_pages", "calls"), 0),
-    }
-    if not at_rest.update(**fresh):
-        return False
-    for name, value in fresh.items():
-        setattr(row, name, value)
-    return True
+    )
+    return bool(begun)
 
 
 def egg_details_load(panel: Panel, key: object) -> EggItem | None:
@@ -127,41 +134,43 @@ def egg_details_load(panel: Panel, key: object) -> EggItem | None:
 
 
 def lists_read(snapshot_id: int) -> None:
-    """One job: goes on with the reading, or begins the next one. Safe to run at any time, twice too."""
-    claimed = pass_claim(PanelSnapshot.objects.all(), snapshot_id)
+    """One job: goes on with the reading. Safe to run at any time, twice too."""
+    claimed = pass_claim(snapshots_running(), snapshot_id)
     if claimed is None:
         return
     lease = SnapshotLease(*claimed)
+    reading = Reading(lease)
     try:
-        Reading(lease).run()
+        reading.run()
     except LeaseLost as lost:
         log.warning("lease_lost", snapshot=snapshot_id, detail=lost.detail)
     except BillingBridgeError as error:
-        _put_off(lease, error)
+        _put_off(reading, error)
     except Exception as error:
         log.exception("lists_crashed", snapshot=snapshot_id)
-        snapshot_fail(lease=lease, words=f"An error of ours ({type(error).__name__}); the log has it.")
+        words = f"An error of ours ({type(error).__name__}); the log has it."
+        snapshot_fail(lease=lease, words=words, calls=reading.calls)
 
 
-def _put_off(lease: SnapshotLease, error: BillingBridgeError) -> None:
+def _put_off(reading: Reading, error: BillingBridgeError) -> None:
     if isinstance(error, RateLimited | PanelWaiting) and error.reason in GO_ON:
-        lease.pause(seconds=error.seconds)
+        reading.lease.pause(seconds=error.seconds, calls=reading.calls)
         return
-    snapshot_fail(lease=lease, words=error.detail)
+    snapshot_fail(lease=reading.lease, words=error.detail, calls=reading.calls)
 
 
-def snapshot_fail(*, lease: SnapshotLease, words: str) -> None:
+def snapshot_fail(*, lease: SnapshotLease, words: str, calls: int) -> None:
     """Ends a reading without a result: the former lists stay in use, and say how old they are."""
     with transaction.atomic():
-        _close(lease, SnapshotState.FAILED, AGAIN_AFTER.total_seconds(), detail=words)
-        lease.write(lease_until=None)
+        _close(lease, SnapshotState.FAILED, AGAIN_AFTER.total_seconds(), detail=words, calls=calls)
 
 
 def _close(lease: SnapshotLease, state: SnapshotState, seconds: float, **columns: Any) -> None:
+    """Ends the reading, and with it the claim."""
     now = clock.now()
     due = now + dt.timedelta(seconds=seconds) if settings.LISTS_SECONDS else None
-    lease.write(state=state, ended_at=now, next_check_at=due, **columns)
     PanelListPage.objects.filter(snapshot=lease.row).delete()
+    lease.write(state=state, ended_at=now, next_check_at=due, lease_until=None, **columns)
 
 
 class _Counted(PanelTransport):
@@ -181,16 +190,14 @@ class Reading:
         """Binds driver and transport to this job."""
         self.lease = lease
         self.row: PanelSnapshot = lease.row
+        self.before = self.row.calls
         self.transport = _Counted(self.row.panel, urgent=False)
         self.driver: PanelDriver = driver_for(self.row.panel, self.transport)
 
     def run(self) -> None:
         """Reads what is left to be read, then replaces. Raises what the drivers raise."""
-        now = clock.now()
-        if self.row.under_way and now - self.row.started_at > LONGEST_PASS:
+        if clock.now() - self.row.started_at > LONGEST_PASS:
             raise Unknown("The lists could not be read within an hour.", maybe_done=False)
-        if not self.row.under_way:
-            _begin(self.row, now)
         self.pages = Pages(self.row, self.driver.lists)
         for index, step in enumerate(self.driver.lists):
             for parent in self.pages.parents(index):
@@ -199,6 +206,11 @@ class Reading:
                 self._read_details(index, item)
         self._replace()
 
+    @property
+    def calls(self) -> int:
+        """All calls of this reading so far."""
+        return self.before + self.transport.made
+
     def _read_list(self, index: int, step: ListStep, parent: str) -> None:
         number, total = self.pages.following(index, parent)
         while number:
@@ -206,29 +218,32 @@ class Reading:
             page_judge(page, number=number, total=total)
             with transaction.atomic():
                 self.pages.keep(index, parent, number, page)
-                self._note()
+                self._note(1)
             number, total = self.pages.following(index, parent)
 
     def _read_details(self, index: int, item: Item) -> None:
-        found: Item | None = None
-        try:
-            found = self.driver.list_details(item)
-        except NotThere:
-            log.info("list_entry_gone", panel=self.row.panel_id, key=item.id)
-        with transaction.atomic():
-            self.pages.keep_details(index, item.id, found)
-            self._note()
+        """Asks until nothing is left out, and keeps each answer."""
+        found: Item | None = item
+        while found is not None:
+            before = found
+            try:
+                found = self.driver.list_details(before)
+            except NotThere:
+                found = None
+            if found is before:
+                return
+            with transaction.atomic():
+                self._note(self.pages.keep_details(index, item.id, found))
 
-    def _note(self) -> None:
+    def _note(self, pages: int) -> None:
         """How far it is, under the fence: a page of a worker that lost its lease is not kept."""
-        calls, self.transport.made = self.row.calls + self.transport.made, 0
-        self.lease.write(done_pages=self.row.done_pages + 1, total_pages=self.pages.total, calls=calls)
+        done = self.row.done_pages + pages
+        self.lease.write(done_pages=done, total_pages=self.pages.total, calls=self.calls)
 
     def _replace(self) -> None:
         """The new entries in place of the old ones, all in one fenced transaction; then what they say."""
+        seconds = settings.LISTS_SECONDS
         with transaction.atomic():
             items_replace(row=self.row, entries=self.pages.entries())
-            _close(self.lease, SnapshotState.COMPLETE, settings.LISTS_SECONDS, completed_at=clock.now())
+            _close(self.lease, SnapshotState.COMPLETE, seconds, completed_at=clock.now(), calls=self.calls)
             products_flag(panel=self.row.panel)
-            # Last, because it ends the claim.
-            self.lease.write(lease_until=None)

@@ -27,20 +27,10 @@ class Pages:
     def __init__(self, row: PanelSnapshot, steps: Sequence[ListStep]) -> None:
         """Knows what earlier jobs have stored: one query."""
         self.row, self.steps = row, steps
-        stored = PanelListPage.objects.filter(snapshot=row).order_by("number")
-        self._last: dict[tuple[int, str], tuple[int, int, int]] = {}
-        self._looked: set[tuple[int, str]] = set()
-        for index, parent, number, last, total in stored.values_list(
-            "step", "parent", "number", "last", "total"
-        ):
-            self._know(index, parent, number, last, total)
+        stored = PanelListPage.objects.filter(snapshot=row).exclude(number=DETAILS).order_by("number")
+        columns = stored.values_list("step", "parent", "number", "last", "total")
+        self._last = {(step, parent): (number, last, total) for step, parent, number, last, total in columns}
         self.expected = {(index, ""): 1 for index in range(len(steps))}
-
-    def _know(self, index: int, parent: str, number: int, last: int, total: int) -> None:
-        if number == DETAILS:
-            self._looked.add((index, parent))
-        else:
-            self._last[index, parent] = (number, last, total)
 
     @property
     def total(self) -> int:
@@ -66,21 +56,6 @@ class Pages:
     def keep(self, index: int, parent: str, number: int, page: ListPage[Item]) -> None:
         """Stores a page. Raises Unknown where its list has ended and does not add up."""
         step = self.steps[index]
-        items = [_kept(item, kind_of(item, step)) for item in page.items]
-        self._store(index, parent, number, page, items)
-        self.expected[index, parent] = page.last
-        if number >= page.last:
-            self._refuse_short(index, parent, page.total)
-
-    def keep_details(self, index: int, key: str, item: Item | None) -> None:
-        """Stores an entry as its own look showed it; None if it is gone."""
-        page = ListPage(() if item is None else (item,), 1)
-        items = [_kept(each, self.steps[index].kind) for each in page.items]
-        self._store(index, key, DETAILS, page, items)
-
-    def _store(
-        self, index: int, parent: str, number: int, page: ListPage[Item], items: list[dict[str, Any]]
-    ) -> None:
         PanelListPage.objects.create(
             snapshot=self.row,
             step=index,
@@ -88,9 +63,24 @@ class Pages:
             number=number,
             last=page.last,
             total=page.total,
-            items=items,
+            items=[_kept(item, kind_of(item, step)) for item in page.items],
         )
-        self._know(index, parent, number, page.last, page.total)
+        self._last[index, parent] = (number, page.last, page.total)
+        self.expected[index, parent] = page.last
+        if number >= page.last:
+            self._refuse_short(index, parent, page.total)
+
+    def keep_details(self, index: int, key: str, item: Item | None) -> int:
+        """Stores an entry as its own look showed it; None if it is gone. Returns 1 the first time, else 0."""
+        items = [] if item is None else [_kept(item, self.steps[index].kind)]
+        _, first = PanelListPage.objects.update_or_create(
+            snapshot=self.row,
+            step=index,
+            parent=key,
+            number=DETAILS,
+            defaults={"last": 1, "total": 1, "items": items},
+        )
+        return int(first)
 
     def _refuse_short(self, index: int, parent: str, total: int) -> None:
         """The entries that were read are as many as the panel counts, each once. Raises Unknown."""
@@ -101,17 +91,22 @@ class Pages:
             raise Unknown(words, maybe_done=False)
 
     def left_out(self, index: int) -> list[Item]:
-        """The entries of a step that are still to be asked for by themselves."""
+        """The entries of a step that may still lack something, as they were seen last."""
         step = self.steps[index]
         if step.details is Details.NONE:
             return []
         used = _used(self.row.panel, step.kind) if step.details is Details.USED else None
-        listed = [item for item in self._items([index]) if item["kind"] == step.kind]
-        wanted = [item for item in listed if used is None or item["key"] in used]
+        listed = {item["key"]: item for item in self._items([index]) if item["kind"] == step.kind}
+        wanted = {key: item for key, item in listed.items() if used is None or key in used}
         self.expected[index, "details"] = len(wanted)
-        return [
-            item_of(step.kind, item["data"]) for item in wanted if (index, item["key"]) not in self._looked
-        ]
+        looked = self._looks(index)
+        found = [looked.get(key, [item]) for key, item in wanted.items()]
+        return [item_of(step.kind, items[0]["data"]) for items in found if items]
+
+    def _looks(self, index: int) -> dict[str, list[Kept]]:
+        """What single looks have shown, by id: an entry, or none."""
+        rows = PanelListPage.objects.filter(snapshot=self.row, step=index, number=DETAILS)
+        return dict(rows.values_list("parent", "items"))
 
     def _items(self, steps: Iterable[int], **only: Any) -> list[Kept]:
         pages = PanelListPage.objects.filter(snapshot=self.row, step__in=list(steps), **only)
@@ -121,16 +116,14 @@ class Pages:
     def entries(self) -> dict[tuple[str, str], Kept]:
         """Everything that was read, by kind and id, with what single looks added and took away."""
         found: dict[tuple[str, str], Kept] = {}
-        rows = PanelListPage.objects.filter(snapshot=self.row)
-        for items in rows.exclude(number=DETAILS).order_by("pk").values_list("items", flat=True):
-            found |= {(item["kind"], item["key"]): item for item in items}
-        looks = rows.filter(number=DETAILS).values_list("step", "parent", "items")
-        for index, key, items in looks:
-            kind = self.steps[index].kind.value
-            if items:
-                found[kind, key] = items[0]
-            else:
-                found.pop((kind, key), None)
+        for item in self._items(range(len(self.steps))):
+            found[item["kind"], item["key"]] = item
+        for index, step in enumerate(self.steps):
+            for key, items in self._looks(index).items():
+                if items:
+                    found[step.kind.value, key] = items[0]
+                else:
+                    found.pop((step.kind.value, key), None)
         return found
 
 

@@ -41,9 +41,10 @@ class PassLease(Generic[Row]):
         for name, value in columns.items():
             setattr(self.row, name, value)
 
-    def pause(self, *, seconds: float) -> None:
+    def pause(self, *, seconds: float, **columns: Any) -> None:
         """Gives the pass back: the next job goes on where this one was, after so many seconds."""
-        self._mine().update(lease_until=None, next_check_at=clock.now() + dt.timedelta(seconds=seconds))
+        due = clock.now() + dt.timedelta(seconds=seconds)
+        self._mine().update(lease_until=None, next_check_at=due, **columns)
 
 
 def pass_claim(rows: QuerySet[Row], pass_id: int) -> tuple[Row, int] | None:

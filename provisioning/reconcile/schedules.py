@@ -24,7 +24,6 @@ from provisioning.models import (
     LaterCheck,
     Operation,
     PanelCall,
-    PanelSnapshot,
     ProductFollow,
     Service,
 )
@@ -32,7 +31,7 @@ from provisioning.notifications.tasks import notification_sweep
 from provisioning.reconcile.drift_staff import drift_mail, drift_pass_ensure
 from provisioning.reconcile.gate import probes_due
 from provisioning.reconcile.heartbeats import beat
-from provisioning.reconcile.lists import snapshots_due
+from provisioning.reconcile.lists import snapshots_due, snapshots_running
 from provisioning.reconcile.restored import marks_keep
 
 KEEP_CALLS = dt.timedelta(days=90)
@@ -58,7 +57,7 @@ def sweep_due() -> int:
     woken += _wake(LaterCheck.objects.all(), "due_at", queue.CHECK_LATER, room - woken)
     woken += _wake(ProductFollow.objects.all(), "next_check_at", queue.FOLLOW_PRODUCT, room - woken)
     woken += _wake(DriftPass.objects.all(), "next_check_at", queue.CHECK_DRIFT, room - woken)
-    return woken + _wake(PanelSnapshot.objects.all(), "next_check_at", queue.READ_LISTS, room - woken)
+    return woken + _wake(snapshots_running(), "next_check_at", queue.READ_LISTS, room - woken)
 
 
 def _wake(rows: QuerySet[Any], column: str, job: str, room: int) -> int:

@@ -1,6 +1,6 @@
 """Calagopus's lists to choose from: nests, eggs nest by nest, nodes with what is left on them, and the rest.
 
-60 nests, 1,500 eggs and 300 nodes in 40 locations are 668 calls, 2 of them for each node: its list tells
+60 nests, 1,500 eggs and 300 nodes in 40 locations are 667 calls, two of them for each node: its list tells
 neither what is promised nor which ports are free. The panel would show its whole catalogue of eggs in one
 answer, but with each egg's scripts and texts, and we read 8 MiB: so nest by nest. Variables are one call an
 egg and would be 1,500 more. They are read for the eggs that products are made of, and for any other when
@@ -124,18 +124,22 @@ def list_page(client: Client, kind: ListKind, parent: str, number: int) -> ListP
 
 
 def list_details(client: Client, item: Item) -> Item:
-    """An egg's variables (one call), what a node has left (two). Raises NotThere for what is gone."""
-    if isinstance(item, EggItem):
+    """An egg's variables, or what a node has promised, or else its free ports: one call.
+
+    None, and the very same, if all is known. Raises NotThere for what is gone.
+    """
+    if isinstance(item, EggItem) and item.variables is None:
         found = client.every("variables", path("nests", item.nest, "eggs", item.id, "variables"))
         with only_reading():
             return replace(item, variables=tuple(map(_variable, found)))
-    if isinstance(item, NodeItem):
+    if isinstance(item, NodeItem) and item.memory_used is None:
         with only_reading():
             used = Fields(client.get("allocated", path("nodes", item.id, "capacity")), "node's capacity")
             memory = used.number("memory") + used.number("memory_overhead")
-            disk = used.number("disk")
+            return replace(item, memory_used=memory, disk_used=used.number("disk"))
+    if isinstance(item, NodeItem) and item.free_allocations is None:
         free = client.count("allocations", path("nodes", item.id, "allocations", "available"))
-        return replace(item, memory_used=memory, disk_used=disk, free_allocations=free)
+        return replace(item, free_allocations=free)
     return item
 
 

@@ -57,6 +57,7 @@ def test_an_egg_with_its_images_and_its_variables_when_they_are_asked_for(work: 
     assert work.calls() == ["GET admin/nests/{nest}/eggs/{egg}/variables"]
     assert isinstance(full, EggItem)
     assert full.variables is not None
+    assert work.driver.list_details(full) is full
     by_env = {variable.env: variable for variable in full.variables}
     assert by_env["VIEW_DISTANCE"].rules == "required|integer|between:2,32"
     assert (by_env["VIEW_DISTANCE"].default, by_env["DL_PATH"].user_editable) == ("10", False)
@@ -71,7 +72,9 @@ def test_a_nodes_room_is_two_calls(work: Bench) -> None:
     assert isinstance(found, NodeItem)
     assert (found.memory, found.disk, found.memory_used, found.free_allocations) == (65536, None, None, None)
     work.calls()
-    full = work.driver.list_details(found)
+    half = work.driver.list_details(found)
+    full = work.driver.list_details(half)
+    assert work.driver.list_details(full) is full
     assert len(work.calls()) == 2
     assert isinstance(full, NodeItem)
     assert (full.memory_used, full.disk_used, full.free_allocations) == (1280, 5120, 19)
