@@ -18,7 +18,7 @@ from tools.bench.report import Result
 
 ORDERS, CUSTOMERS = 1_000, 50
 LIMIT, CALLS = 240, 2
-SCALE = 4.0
+SCALE = 2.0
 LATE = "late"
 SUSPEND_PATIENCE = 30.0
 """Seconds of the wall: whoever waits for longer has missed the goal by far, and that is what is kept."""
