@@ -132,20 +132,26 @@ def drift_counts() -> Counts:
 
 
 def drift_mail() -> bool:
-    """Mails the counts to staff once a day, after the day's first pass. Returns whether it did now."""
+    """Mails the counts to staff once a day, after the day's first pass that had something to compare.
+
+    Returns whether it did now.
+    """
     today = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
     key = f"drift:{today:%Y-%m-%d}"
     passes = DriftPass.objects.filter(finished_at__gte=today)
     if not passes.exists() or Notification.objects.filter(key=key).exists():
         return False
     counts = drift_counts()
-    unread = Panel.objects.filter(drift_pass__outcome=DriftOutcome.UNKNOWN).values_list("name", flat=True)
+    silent = Panel.objects.filter(drift_pass__outcome=DriftOutcome.UNKNOWN)
+    unread = list(silent.values_list("name", flat=True)[:20])
+    if not (counts.checked or counts.differ or counts.unknown or unread):
+        return False
     context = {
         "words": counts.words,
         "checked": counts.checked,
         "differ": counts.differ,
         "unknown": counts.unknown,
-        "unread": ", ".join(unread[:20]),
+        "unread": ", ".join(unread),
         "link": settings.PUBLIC_URL + "/admin/provisioning/drift/",
     }
     return staff_notify(key=key, template="drift", context=context)

@@ -293,6 +293,15 @@ def test_counts_are_mailed_once_a_day(bridge: Bridge) -> None:
     assert latest.context["unread"] == str(bridge.row)
 
 
+def test_a_pass_with_nothing_to_compare_mails_nobody(bridge: Bridge) -> None:
+    factories.panel(name="Empty")
+    check(bridge)
+    assert not drift_mail()
+    fleet(bridge, 1)
+    check(bridge)
+    assert drift_mail(), "the day's first pass that compared something"
+
+
 def test_differences_that_are_long_gone_are_removed(bridge: Bridge) -> None:
     bridge.buy()
     bridge.server().memory = 4096
