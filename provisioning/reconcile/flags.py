@@ -30,7 +30,7 @@ def flag_wait(product: Product | None) -> None:
     raise PanelWaiting(
         f"The panel has changed under product “{product}”: {words} Correct the product, or put it right on "
         "the panel and refresh its lists: this order then goes on by itself.",
-        reason=FLAGGED,
+        reason="product_flagged",
         seconds=SECONDS_TO_LOOK,
     )
 
