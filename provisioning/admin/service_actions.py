@@ -10,11 +10,13 @@ from django import forms
 from django.http import HttpRequest
 
 from provisioning.admin.actions import ActionForm, Cleaned, StaffAction, TypedNameForm
+from provisioning.admin.product_follow import lines_between
 from provisioning.choices import STAFF_REASONS, DesiredState, Outcome, Resource, SuspendReason
 from provisioning.exceptions import TransitionError
 from provisioning.lib import clock
 from provisioning.lifecycle import staff
 from provisioning.lifecycle.policy import decide
+from provisioning.lifecycle.product_versions import service_follow, version_shows
 from provisioning.lifecycle.refresh import facts_of
 from provisioning.models import Operation, Service
 from provisioning.selectors import newest_of
@@ -138,6 +140,22 @@ def _unpin(row: Service, data: Cleaned, request: HttpRequest) -> str:
     return f"The pin on {resource.label} is removed: product and add-ons decide again."
 
 
+def _follow(row: Service, data: Cleaned, request: HttpRequest) -> str:
+    version = service_follow(service=row)
+    return f"{row} follows its product to {version}; the timeline shows each step."
+
+
+def _is_behind(row: Service) -> bool:
+    product = row.product
+    return product is not None and _not_gone(row) and not version_shows(row.product_version, product)
+
+
+def _follow_outlook(row: Service) -> str:
+    if row.product is None or row.product_version is None:
+        return ""
+    return "; ".join(lines_between(row.product_version, row.product)) + "."
+
+
 def _relink(row: Service, data: Cleaned, request: HttpRequest) -> str:
     staff.service_relink(service=row, server_id=data["server_id"].strip())
     return f"Server {data['server_id']} is read now. It is taken only if its mark and owner fit. {WATCH}"
@@ -250,6 +268,16 @@ ACTIONS: tuple[StaffAction, ...] = (
         _unpin,
         form=UnpinForm,
         shown=lambda row: bool(row.pins.all()),
+    ),
+    _action(
+        "follow",
+        "Follow the product",
+        "limits",
+        "The service was sold an older version of its product and gets the newest one. If that is on another "
+        "panel, nothing is moved: move the server by hand, then link it.",
+        _follow,
+        shown=_is_behind,
+        outlook=_follow_outlook,
     ),
     _action(
         "relink",

@@ -167,6 +167,8 @@ def service_follow(*, service: Service) -> ProductVersion:
         row = _locked(service.pk)
         if row.product is None:
             raise TransitionError("No product is mapped yet: there is no version to take.")
+        if row.terminated_at:
+            raise TransitionError("The server has been deleted: there is nothing left to change.")
         version = product_version_current(product=row.product)
         if row.product_version_id == version.pk:
             raise TransitionError(f"The service has {version} already: the newest one.")

@@ -87,7 +87,7 @@ def follow_plan(version: ProductVersion) -> FollowPlan:
             plan.left[words] += 1
             continue
         plan.services += 1
-        service.product_version = version
+        service.product, service.product_version = version.product, version
         _count(plan, service, driver)
     plan.stuck = _stuck(version.product)
     plan.seconds = seconds_for(plan.calls, version.panel, driver)
@@ -102,8 +102,8 @@ def _stuck(product: Product) -> int:
 
 
 def _services(product: Product) -> QuerySet[Service]:
-    rows = services_sold(product).select_related("panel", "customer", "connection").order_by("pk")
-    return rows.prefetch_related("pins", "entitlements")
+    # Nothing is joined: the panel's key would be decrypted for each of ten thousand rows.
+    return services_sold(product).order_by("pk").prefetch_related("pins", "entitlements")
 
 
 def _count(plan: FollowPlan, service: Service, driver: PanelDriver) -> None:

@@ -342,3 +342,24 @@ def test_secrets_in_variables_are_not_shown_in_lines() -> None:
     sold(product)
     answer = ask(client, product, data, doc_runtime_variables="RCON_PASSWORD=new-very-secret")
     assert answer.context["lines"] == ["Egg variables, RCON_PASSWORD: [hidden] → [hidden]"]
+
+
+def test_one_service_follows_from_its_own_page() -> None:
+    product, _ = made(signed_in(superuser=True))
+    service = sold(product)
+    client = signed_in("view_service", "act_limits", username="ada")
+    page = reverse("admin:provisioning_service_change", args=[service.pk])
+    address = reverse("admin:provisioning_service_action", args=[service.pk, "follow"])
+    assert "version 1" in text_of(client.get(page))
+    assert address not in text_of(client.get(page))
+    product.document["limits"]["memory"] = 4096
+    product.save()
+    assert address in text_of(client.get(page))
+    assert "Memory: 2048 MiB → 4096 MiB." in text_of(client.get(address))
+    assert "follows its product to version 2" in text_of(client.post(address, follow=True))
+    service.refresh_from_db()
+    assert (service.product_version and service.product_version.number, service.generation) == (2, 2)
+    assert AuditEntry.objects.get(action="product.followed").actor == "ada"
+    assert "has version 2 already" in text_of(client.post(address))
+    Service.objects.update(terminated_at="2026-01-01T00:00:00Z")
+    assert "nothing left to change" in text_of(client.post(address))
