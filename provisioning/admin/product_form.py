@@ -51,6 +51,7 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
 
     spec: ProductSpec
     panel: Panel | None = None
+    read_only = False
     warning = ""
     input_class, tick_class = INPUT, " ".join(CHECKBOX_CLASSES)
     egg_problem = ""
@@ -164,7 +165,7 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def groups(self) -> list[Group]:
         """The document's rows under their headings; none for those who may only look."""
-        return groups(self, self.spec)
+        return [] if self.read_only else groups(self, self.spec)
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -273,11 +274,12 @@ def _redraw_whole(widget: forms.Widget) -> None:
     )
 
 
-def product_form(driver: str, panel: Panel | None = None) -> type[ProductForm]:
+def product_form(driver: str, panel: Panel | None = None, *, read_only: bool = False) -> type[ProductForm]:
     """The form class for products of this driver, picking from that panel's lists."""
     spec = registry.get(driver).spec
-    fields: dict[str, Any] = dict(_form_fields(spec))
-    return type("DriverProductForm", (ProductForm,), {"spec": spec, "panel": panel, **fields})
+    fields: dict[str, Any] = {} if read_only else dict(_form_fields(spec))
+    of_panel = {"spec": spec, "panel": panel, "read_only": read_only}
+    return type("DriverProductForm", (ProductForm,), {**of_panel, **fields})
 
 
 def _form_fields(spec: ProductSpec) -> Iterator[tuple[str, forms.Field]]:

@@ -64,9 +64,16 @@ class ProductPickers(ConfigAdmin):
         usable = wanted.isascii() and wanted.isdigit() and len(wanted) < 19
         return (rows.filter(pk=wanted).first() if usable else None) or rows.first()
 
-    def form_for(self, panel: Panel | None) -> type[ProductForm]:
-        """The form of that panel's driver."""
-        return product_form(panel.driver if panel else registry.driver_choices()[0][0], panel)
+    def form_for(self, panel: Panel | None, *, read_only: bool = False) -> type[ProductForm]:
+        """The form of that panel's driver; without the document's fields for those who may only look."""
+        driver = panel.driver if panel else registry.driver_choices()[0][0]
+        return product_form(driver, panel, read_only=read_only)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form with the driver's fields, picking from the panel's lists."""
+        may = self.has_change_permission(request, obj) if change else self.has_add_permission(request)
+        kwargs["form"] = self.form_for(self.chosen_panel(request, obj), read_only=not may)
+        return super().get_form(request, obj, change=change, **kwargs)
 
     def _allowed(self, request: HttpRequest) -> None:
         if not (self.has_add_permission(request) or self.has_change_permission(request)):

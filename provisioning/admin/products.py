@@ -86,11 +86,6 @@ class ProductAdmin(ProductFollows, ProductPickers):
         ),
     )
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        """The form with the driver's fields, picking from the panel's lists."""
-        kwargs["form"] = self.form_for(self.chosen_panel(request, obj))
-        return super().get_form(request, obj, change=change, **kwargs)
-
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """The columns; the document is laid out by the form itself."""
         return [("What", {"fields": COLUMNS})]
