@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from provisioning import desired
+from provisioning.choices import DesiredState
 from provisioning.drivers.base import PanelDriver
 from provisioning.drivers.types import ChangeKind, Memory, Observed, Plan
 from provisioning.lifecycle.product_versions import services_sold, stays_because
@@ -25,6 +26,7 @@ SHOWN = 20
 """Services whose lines are shown."""
 CHUNK = 500
 UNMADE = "no server yet, made from that version"
+UNPAID = "not paid, so nothing is done before a payment"
 UNSEEN = "never seen on the panel, looked at first"
 NOTHING = "nothing to change on the panel"
 KINDS: Mapping[ChangeKind, str] = {
@@ -109,6 +111,9 @@ def _services(product: Product) -> QuerySet[Service]:
 def _count(plan: FollowPlan, service: Service, driver: PanelDriver) -> None:
     if not service.server_id and service.create_sent_at is None:
         plan.kinds[UNMADE] += 1
+        return
+    if service.desired_state == DesiredState.NONE:
+        plan.kinds[UNPAID] += 1
         return
     try:
         seen = Observed.from_json(service.observed)

@@ -80,7 +80,7 @@ def test_a_change_is_shown_with_its_plan_and_nothing_is_saved() -> None:
     product, data = made(client)
     sold(product)
     sold(product)
-    factories.service(product=product, panel=None)
+    factories.service(product=product, panel=None, desired_state="present")
     text = text_of(ask(client, product, data, doc_limits_memory="4096", doc_limits_disk="2048"))
     for words in (
         "Nothing is saved yet. 3 services were sold before",

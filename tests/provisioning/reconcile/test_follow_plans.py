@@ -73,7 +73,9 @@ def test_each_kind_of_service_is_counted(bridge: Bridge) -> None:
     service_suspend(service=suspended, reason=SuspendReason.ABUSE)
     bridge.settle()
     factories.service(product=bridge.product, panel=None)
-    factories.service(product=bridge.product, server_id="77", observed={"sign_in": {}})
+    factories.service(
+        product=bridge.product, server_id="77", observed={"sign_in": {}}, desired_state="present"
+    )
     factories.service(product=bridge.product, server_id="78", panel=factories.panel(name="fra-2"))
     factories.service(product=bridge.product, terminated_at="2026-01-01T00:00:00Z")
     plan = planned(bridge, memory=2048)
@@ -115,13 +117,15 @@ def test_thousands_cost_a_few_queries_for_each_five_hundred(
             external_id=f"many{number}",
             server_id=str(1000 + number),
             observed=first.observed,
+            desired_state="present" if number else "none",
         )
         for number in range(60)
     ]
     Service.objects.bulk_create(rows)
     with django_assert_max_num_queries(8):
         plan = planned(bridge, memory=2048)
-    assert (plan.services, len(plan.sample), plan.calls) == (61, follow_plans.SHOWN, 122)
+    assert (plan.services, len(plan.sample), plan.calls) == (61, follow_plans.SHOWN, 120)
+    assert plan.kinds[follow_plans.UNPAID] == 1
 
 
 def plan_of(*kinds: ChangeKind, before: Any = None, after: Any = None) -> Plan:
