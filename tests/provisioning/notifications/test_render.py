@@ -26,6 +26,7 @@ STAFF_TEMPLATES = (
     "database_restored",
     "undone_too_late",
     "remark",
+    "product_flagged",
 )
 CONTEXT: dict[str, Any] = {
     "service": "MC-1042",
@@ -63,6 +64,7 @@ SUBJECTS = {
     "database_restored": "Billingbridge: a backup of the database was restored",
     "undone_too_late": "The undo for MC-1042 came too late",
     "remark": "OP-00012 was done, with a remark: MC-1042",
+    "product_flagged": "Product Fire Elemental no longer fits its panel",
 }
 
 

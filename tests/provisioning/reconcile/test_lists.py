@@ -11,8 +11,10 @@ from pytest_django import Settings
 
 from provisioning import lists
 from provisioning.choices import ItemKind, SnapshotState
-from provisioning.drivers.lists import EggItem, ListKind, NodeItem
+from provisioning.drivers.calagopus import lists as calagopus
+from provisioning.drivers.lists import EggItem, Item, ListKind, NodeItem
 from provisioning.drivers.pterodactyl import lists as pterodactyl
+from provisioning.drivers.types import ListPage
 from provisioning.lib import clock
 from provisioning.models import PanelCall, PanelItem, PanelListPage, PanelSnapshot
 from provisioning.reconcile.lists import (
@@ -153,6 +155,24 @@ def test_a_list_that_does_not_add_up_is_refused(bridge: Bridge, monkeypatch: pyt
     assert read(bridge).state == SnapshotState.COMPLETE
 
 
+def test_a_list_that_shows_less_than_it_counts_is_refused(
+    either: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(either)
+    clock.shift(60)
+    module = calagopus if either.driver == "calagopus" else pterodactyl
+    real = module.list_page
+
+    def cut(*args: object) -> ListPage[Item]:
+        page = real(*args)
+        return ListPage(page.items[:1], page.total, page.last) if ListKind.NODE in args else page
+
+    monkeypatch.setattr(module, "list_page", cut)
+    found = read(either)
+    assert (found.state, "counts 2 entries of the kind node" in found.detail) == (SnapshotState.FAILED, True)
+    assert names(either, ItemKind.NODE) == ["node-1", "node-2"]
+
+
 # --- resumed --------------------------------------------------------------------------------------------
 
 
@@ -209,6 +229,7 @@ def test_a_worker_that_was_frozen_past_its_lease_writes_nothing(
     lists_read(row.pk)
     row.refresh_from_db()
     assert (row.state, row.number, PanelListPage.objects.count()) == (SnapshotState.COMPLETE, 1, 0)
+    assert PanelCall.objects.count() == 1 + STOCK["pterodactyl"], "the frozen one made no further call"
 
 
 def test_two_workers_do_not_read_at_once(bridge: Bridge) -> None:
@@ -316,8 +337,8 @@ def test_a_large_panel_is_read_within_its_rate_limit_with_progress(
     either: Bridge, size: tuple[int, int, int, int]
 ) -> None:
     nests, eggs, nodes, places = size
-    calagopus = either.driver == "calagopus"
-    seed = seed_calagopus if calagopus else seed_pterodactyl
+    other = either.driver == "calagopus"
+    seed = seed_calagopus if other else seed_pterodactyl
     seed(either.panel.world, nests=nests, eggs=eggs, nodes=nodes, locations=places)  # type: ignore[arg-type]
     seen: list[tuple[int, int]] = []
     snapshot_start(either.row)
@@ -329,7 +350,7 @@ def test_a_large_panel_is_read_within_its_rate_limit_with_progress(
     assert not PanelCall.objects.filter(status=429).exists()
     pages = -(-(nests + 4) // 5) + -(-(nodes + 2) // 5) + 1
     pages_calagopus = 2 + nests + 4 + 1 + 2 + -(-(nodes + 2) // 100) + 2 * (nodes + 2)
-    assert found.calls == (pages_calagopus if calagopus else pages)
+    assert found.calls == (pages_calagopus if other else pages)
     assert seconds <= 10 + found.calls / 3, "its jobs follow each other as the budget lets them"
     assert [done for _, done in seen] == sorted(done for _, done in seen)
     assert PanelItem.objects.filter(kind=ItemKind.EGG).count() == eggs + 5
