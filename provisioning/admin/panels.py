@@ -27,6 +27,7 @@ from provisioning.lib.http_errors import HttpError
 from provisioning.models import Operation, Panel, PanelGate
 from provisioning.reconcile import brake as brakes
 from provisioning.reconcile import panels
+from provisioning.reconcile.lists import snapshot_start
 from provisioning.templatetags.bb import badge
 
 LINKS_SHOWN = 500
@@ -128,7 +129,7 @@ class PanelAdmin(ConfigAdmin):
         return ""
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Saves; a new key ends a parking."""
+        """Saves; a new key ends a parking, and a new address has the lists read again."""
         super().save_model(request, obj, form, change)
         if form.warning:
             messages.warning(request, form.warning)
@@ -136,6 +137,10 @@ class PanelAdmin(ConfigAdmin):
             with acting_staff(request):
                 panels.panel_unpark(obj)
             messages.info(request, "The new key is in use. Test the connection now.")
+        if change and {"driver", "url"} & set(form.changed_data):
+            # Whatever products were chosen from was another panel's.
+            with acting_staff(request):
+                snapshot_start(obj)
 
     def above(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """The panel's state."""

@@ -15,6 +15,7 @@ from provisioning.models import AuditEntry, Panel, PanelItem, PanelSnapshot, Pro
 from tests import factories
 from tests.conftest import Jobs
 from tests.provisioning.admin.staffing import signed_in
+from tests.provisioning.admin.test_panels import NEW_KEY, typed
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +43,18 @@ def test_lists_are_not_read_for_those_who_may_only_look(jobs: Jobs) -> None:
     client = signed_in("view_panel")
     assert client.post(refresh_url(panel)).status_code == 403
     assert jobs.sent == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "read"), [("url", "https://other.example.com", 1), ("version", "1.11.7", 0)]
+)
+def test_another_address_has_the_lists_read_again(jobs: Jobs, field: str, value: str, read: int) -> None:
+    panel = factories.panel()
+    address = reverse("admin:provisioning_panel_change", args=[panel.pk])
+    signed_in(superuser=True).post(address, typed(panel, new_key=NEW_KEY, **{field: value}))
+    panel.refresh_from_db()
+    assert getattr(panel, field) == value
+    assert PanelSnapshot.objects.count() == len(jobs.sent) == read
 
 
 @pytest.mark.parametrize(
