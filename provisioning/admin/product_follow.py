@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Prefetch, Q
+from django.db.models import Count, Prefetch, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
@@ -28,14 +28,14 @@ from provisioning.lifecycle.product_versions import (
     services_sold,
 )
 from provisioning.models import Operation, Product, ProductFollow, ProductFollowItem, ProductVersion
-from provisioning.reconcile.follow import follow_failed, follow_progress
+from provisioning.reconcile.follow import follow_failed, follow_progress, follow_waiting
 from provisioning.reconcile.follow_plans import FollowPlan, follow_plan
 from provisioning.selectors import span
 
 NONE, ALL, EDIT = "none", "all", "edit"
 OURS = ("csrfmiddlewaretoken", "follow_choice", "follow_seen", "follow_note")
 VERSIONS_SHOWN = 20
-FAILED_SHOWN = 50
+NAMED = 50
 MAY = "provisioning.act_follow"
 
 
@@ -155,7 +155,7 @@ class ProductFollows(ConfigAdmin):
         return self.render(
             request,
             "product_follow.html",
-            f"Do sold services follow? {row.name}",
+            f"{row.name}: do sold services follow?",
             Product.objects.get(pk=row.pk),
             plan=plan,
             # As pairs: a template asks a counter for its key “items”, and gets 0.
@@ -229,7 +229,8 @@ class ProductFollows(ConfigAdmin):
             product=row,
             follow=follow,
             stands=follow_progress(follow),
-            failed=_failed(follow),
+            failed=_named(follow_failed(follow)),
+            slow=_named(follow_waiting(follow)),
             left=_left(follow),
             may_stop=follow.running and request.user.has_perm(MAY),
             back=self.row_url(row),
@@ -252,11 +253,11 @@ class ProductFollows(ConfigAdmin):
         return HttpResponseRedirect(self.follow_url(row, follow))
 
 
-def _failed(follow: ProductFollow) -> list[tuple[ProductFollowItem, Operation | None]]:
-    """Those that need staff, each with the operation that says why; two queries."""
-    items = list(follow_failed(follow).select_related("service__product").order_by("pk")[:FAILED_SHOWN])
-    rows = Operation.objects.filter(service__in=[item.service_id for item in items]).order_by("pk")
-    newest = {row.service_id: row for row in rows}
+def _named(rows: QuerySet[ProductFollowItem]) -> list[tuple[ProductFollowItem, Operation | None]]:
+    """The first of them, each with the operation that says why; two queries."""
+    items = list(rows.select_related("service__product").order_by("pk")[:NAMED])
+    found = Operation.objects.filter(service__in=[item.service_id for item in items]).order_by("pk")
+    newest = {row.service_id: row for row in found}
     return [(item, newest.get(item.service_id)) for item in items]
 
 

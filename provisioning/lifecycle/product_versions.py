@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from provisioning import audit, queue
-from provisioning.choices import DesiredState, FollowItemState, FollowState
+from provisioning.choices import ActorKind, DesiredState, FollowItemState, FollowState
 from provisioning.drivers.document_lines import settled
 from provisioning.exceptions import TransitionError
 from provisioning.lib import clock
@@ -57,13 +57,19 @@ def product_version_store(*, product: Product, note: str = "") -> ProductVersion
             panel_id=row.panel_id,
             document=row.document,
             created_at=clock.now(),
-            created_by=audit.current_actor().name,
+            created_by=_staff_name(),
             note=note[:300],
         )
         if newest:
             words = f"“{row}”: {version} is what new orders get. {note}".strip()
             audit.record(service=None, action="product.version", message=words)
         return version
+
+
+def _staff_name() -> str:
+    """Whose change it is; empty where an order or the bridge itself came upon it."""
+    actor = audit.current_actor()
+    return actor.name if actor.kind is ActorKind.STAFF else ""
 
 
 def service_keep_version(*, service: Service) -> None:
@@ -111,7 +117,7 @@ def product_follow_start(*, version: ProductVersion) -> ProductFollow:
         older = ProductFollow.objects.filter(version__product=version.product_id, state=FollowState.RUNNING)
         for follow in older:
             product_follow_stop(follow=follow)
-        now, name = clock.now(), audit.current_actor().name
+        now, name = clock.now(), _staff_name()
         made = ProductFollow.objects.create(
             version=version, created_at=now, created_by=name, next_check_at=now
         )

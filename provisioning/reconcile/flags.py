@@ -28,8 +28,9 @@ def flag_wait(product: Product | None) -> None:
         return
     words = " ".join(product.flags)
     raise PanelWaiting(
-        f"The panel has changed under product “{product}”: {words} Correct the product, or put it right on "
-        "the panel and refresh its lists: this order then goes on by itself.",
+        f"The panel has changed under product “{product}”: {words} Correct the product and save it with its "
+        "services following, or put it right on the panel and refresh its lists: this order then goes on by "
+        "itself.",
         reason="product_flagged",
         seconds=SECONDS_TO_LOOK,
     )

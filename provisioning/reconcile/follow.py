@@ -137,6 +137,11 @@ def follow_failed(follow: ProductFollow) -> QuerySet[ProductFollowItem]:
     return _behind(follow).filter(Exists(parked), ~Exists(_operations(LIVE_OUTCOMES)))
 
 
+def follow_waiting(follow: ProductFollow) -> QuerySet[ProductFollowItem]:
+    """Those that were begun and wait: for the panel, or for their own server."""
+    return _behind(follow).filter(Exists(_operations((Outcome.WAITING, Outcome.RETRYING))))
+
+
 def _under_way(follow: ProductFollow) -> QuerySet[ProductFollowItem]:
     """Those that take up room: what waits for its own server alone does not hold the others up."""
     alone = _operations(LIVE_OUTCOMES).filter(reason__in=OWN_WAITS)
