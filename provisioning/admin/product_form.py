@@ -50,7 +50,7 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
     """A product with its document. `warning` says what could not be checked."""
 
     spec: ProductSpec
-    panel: Panel | None = None
+    lists: PanelLists
     read_only = False
     warning = ""
     input_class, tick_class = INPUT, " ".join(CHECKBOX_CLASSES)
@@ -65,12 +65,11 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Fills the document's fields from the stored one, or with the defaults."""
         super().__init__(*args, **kwargs)
-        self.lists = PanelLists(self.panel)
         if "name_prefix" in self.fields:
             self.fields["name_prefix"].help_text = NAMES_HELP
         if "panel" in self.fields:
-            if self.panel and self.instance.pk is None:
-                self.initial.setdefault("panel", self.panel.pk)
+            if self.lists.panel and self.instance.pk is None:
+                self.initial.setdefault("panel", self.lists.panel.pk)
             _redraw_whole(self.fields["panel"].widget)
         for spec in self.spec.fields:
             if form_name(spec) in self.fields:
@@ -115,7 +114,7 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
             self.initial[name] = words(self.initial[name])
         parent = self.value(NEST) if kind is ListKind.EGG else ""
         chosen = self.lists.named(kind, keys_of(self._typed(name, field)))
-        field.offer([*chosen, *self.lists.search(kind, parent, "")[0]])
+        field.offer([*chosen, *self.lists.first(kind, parent)])
         field.widget.search = Search(
             url=f"{reverse('admin:provisioning_product_options')}?kind={kind.value}",
             include=f"#id_panel, #id_{name_of_path(NEST)}" if kind is ListKind.EGG else "#id_panel",
@@ -278,7 +277,7 @@ def product_form(driver: str, panel: Panel | None = None, *, read_only: bool = F
     """The form class for products of this driver, picking from that panel's lists."""
     spec = registry.get(driver).spec
     fields: dict[str, Any] = {} if read_only else dict(_form_fields(spec))
-    of_panel = {"spec": spec, "panel": panel, "read_only": read_only}
+    of_panel = {"spec": spec, "lists": PanelLists(panel), "read_only": read_only}
     return type("DriverProductForm", (ProductForm,), {**of_panel, **fields})
 
 

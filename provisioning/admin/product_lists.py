@@ -38,6 +38,7 @@ class PanelLists:
     def __init__(self, panel: Panel | None) -> None:
         """Reads nothing yet."""
         self.panel = panel
+        self._first: dict[tuple[str, str], list[Choice]] = {}
 
     @cached_property
     def progress(self) -> SnapshotProgress | None:
@@ -85,6 +86,12 @@ class PanelLists:
         told = _hints(rows[:MOST_FOUND]) if hints and kind != ItemKind.EGG else {}
         found = [Choice(row.key, row.name, told.get(row.pk, "")) for row in rows[:MOST_FOUND]]
         return found, len(rows) > MOST_FOUND
+
+    def first(self, kind: str, parent: str) -> list[Choice]:
+        """The first entries, for a browser without scripts."""
+        if (kind, parent) not in self._first:
+            self._first[kind, parent] = self.search(kind, parent, "")[0]
+        return self._first[kind, parent]
 
     def named(self, kind: str, keys: list[str]) -> list[Choice]:
         """These entries by their names; one that is gone keeps its id, and says so."""

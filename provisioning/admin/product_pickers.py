@@ -95,7 +95,7 @@ class ProductPickers(ConfigAdmin):
         if request.headers.get("HX-Trigger-Name") == "panel":
             # Ids of one panel say nothing on another.
             typed.update({name_of_path(path): "" for path in PICKS if name_of_path(path) in typed})
-        problem = self._load_egg(kind.panel, typed) if load else ""
+        problem = self._load_egg(kind.lists, typed) if load else ""
         form = kind(initial=typed)
         if form.lists.ready and form.egg is None:
             # The egg of another nest is none of this one's.
@@ -103,14 +103,13 @@ class ProductPickers(ConfigAdmin):
         form.egg_problem = problem
         return form
 
-    def _load_egg(self, panel: Panel | None, values: Mapping[str, Any]) -> str:
+    def _load_egg(self, lists: PanelLists, values: Mapping[str, Any]) -> str:
         """Has the chosen egg's variables read where the lists leave them out; says why that failed."""
-        lists = PanelLists(panel)
         egg = lists.egg(*(str(values[name_of_path(path)] or "") for path in (NEST, EGG)))
-        if panel is None or egg is None or egg.variables is not None:
+        if lists.panel is None or egg is None or egg.variables is not None:
             return ""
         try:
-            egg_details_load(panel, egg.id)
+            egg_details_load(lists.panel, egg.id)
         except (BillingBridgeError, HttpError) as error:
             return str(getattr(error, "detail", "") or error)
         return ""

@@ -55,6 +55,8 @@
     if (isOpen(root)) return;
     for (const other of document.querySelectorAll("[data-picker]")) if (other !== root) close(other);
     root.dataset.typed = "";
+    // What an earlier search found is not to be chosen from.
+    popOf(root).replaceChildren();
     popOf(root).hidden = false;
     inputOf(root).setAttribute("aria-expanded", "true");
     window.htmx.trigger(inputOf(root), "find");
@@ -79,7 +81,8 @@
   function step(root, by) {
     const options = optionsOf(root);
     const now = options.findIndex((option) => option.classList.contains("bb-pointed"));
-    if (options.length) point(root, (now < 0 && by < 0 ? 0 : now) + by < 0 ? options.length - 1 : (now + by) % options.length);
+    const from = now < 0 && by < 0 ? 0 : now;
+    if (options.length) point(root, (from + by + options.length) % options.length);
   }
 
   function choose(root, value, text) {
@@ -113,8 +116,8 @@
     Enter: (root) => {
       const pointed = optionsOf(root).find((option) => option.classList.contains("bb-pointed"));
       if (isOpen(root) && pointed) choose(root, pointed.dataset.value, pointed.dataset.text);
-      else if (isOpen(root)) close(root);
-      else open(root);
+      else if (!isOpen(root)) open(root);
+      else if (!root.dataset.stale) close(root);
     },
   };
 
@@ -129,6 +132,8 @@
     if (!root) return;
     open(root);
     root.dataset.typed = "1";
+    root.dataset.stale = "1";
+    point(root, -1);
   });
   document.addEventListener("mousedown", (event) => {
     if (event.target.closest?.(".bb-pop")) event.preventDefault();
@@ -170,6 +175,7 @@
     const target = event.detail.target;
     const root = rootOf(target);
     if (root && target === popOf(root)) {
+      root.dataset.stale = "";
       const chosen = optionsOf(root).findIndex((option) => option.getAttribute("aria-selected") === "true");
       point(root, root.dataset.typed ? 0 : chosen);
     }

@@ -100,7 +100,7 @@ def test_a_panel_is_tested_in_plain_words(page: Page) -> None:
 def test_a_product_shows_what_the_panel_would_get(page: Page) -> None:
     """The form in groups with units, and the exact payload for an example customer."""
     places.product(page)
-    for group in ("Where", "How much", "Feature limits", "Egg and runtime", "Options"):
+    for group in ("What runs", "Egg variables", "Where", "How much", "Feature limits", "Options"):
         expect(page.get_by_role("heading", name=group)).to_be_visible()
     expect(page.get_by_label("Memory (MiB)", exact=True)).to_have_value("2048")
     page.get_by_role("link", name="Preview payload").click()
