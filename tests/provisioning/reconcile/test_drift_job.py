@@ -20,8 +20,8 @@ from provisioning.reconcile.brake import BRAKE_WAIT
 from provisioning.reconcile.drift import drift_check
 from provisioning.reconcile.drift_lease import DriftLease
 from provisioning.reconcile.drift_staff import drift_mail, drift_pass_ensure, panel_unfreeze
-from provisioning.reconcile.schedules import prune_old, sweep_all
 from provisioning.reconcile.passes import LONGEST_PASS
+from provisioning.reconcile.schedules import prune_old, sweep_all
 from provisioning.reconcile.transport import PanelTransport
 from tests import factories
 from tests.bridge import Bridge
