@@ -123,7 +123,7 @@ class ProductPickers(ConfigAdmin):
         kind, text = request.GET.get("kind", ""), request.GET.get("q", "")[:80]
         nest, egg = (request.GET.get(name_of_path(path), "") for path in (NEST, EGG))
         if kind == "image":
-            found, more = _images(lists, nest, egg), False
+            found, more = _images(lists, nest, egg, text), False
         elif kind in lists.kinds:
             found, more = lists.search(kind, nest if kind == ItemKind.EGG else "", text, hints=True)
         else:
@@ -169,14 +169,15 @@ class ProductPickers(ConfigAdmin):
             except BillingBridgeError as error:
                 problem = error.detail or error.public
             lists = PanelLists(lists.panel)
-        had = request.GET.get("had", request.POST.get("had", ""))
-        context = {"lists": lists, "problem": problem, "had": had}
+        had = "no" if "no" in (request.GET.get("had"), request.POST.get("had")) else "yes"
+        context = {"lists": lists, "problem": problem, "had": had, "asked": request.method == "POST"}
         answer = render(request, "admin/provisioning/product_lists.html", context)
         if lists.ready and had == "no":
             answer["HX-Trigger"] = READY
         return answer
 
 
-def _images(lists: PanelLists, nest: str, egg: str) -> list[Choice]:
+def _images(lists: PanelLists, nest: str, egg: str, text: str) -> list[Choice]:
     found = lists.egg(nest, egg)
-    return [Choice(image, label, image) for label, image in found.images] if found else []
+    images = [Choice(image, label, image) for label, image in found.images] if found else []
+    return [each for each in images if text.lower() in f"{each.name} {each.key}".lower()]

@@ -177,7 +177,8 @@
     if (root && target === popOf(root)) {
       root.dataset.stale = "";
       const chosen = optionsOf(root).findIndex((option) => option.getAttribute("aria-selected") === "true");
-      point(root, root.dataset.typed ? 0 : chosen);
+      // Where anything goes, what was typed is not to be replaced by a suggestion that nobody chose.
+      point(root, root.dataset.typed && !root.hasAttribute("data-free") ? 0 : chosen);
     }
     if (target.classList.contains("bb-problem")) {
       const wrong = target.textContent.trim() !== "";

@@ -88,6 +88,7 @@ def test_images_are_the_eggs(staff: Client) -> None:
     chosen = {"doc_target_nest": ident(panel, 1), "doc_target_egg": ident(panel, 101)}
     text = text_of(asked(staff, panel, "image", **chosen))
     assert 'data-value="example/java:21"' in text
+    assert names(asked(staff, panel, "image", q="JAVA:17", **chosen)) == ["Java 17"]
     assert names(asked(staff, panel, "image")) == []
 
 
@@ -263,6 +264,16 @@ def test_old_lists_are_read_anew_when_the_form_opens(
     assert ('hx-trigger="load"' in text) is begins
     staff.post(address("lists"), {"panel": panel.pk, "opened": "1"})
     assert [path for path, _ in jobs.sent] == [queue.READ_LISTS] * begins
+
+
+def test_a_reading_that_is_put_off_is_not_asked_for_again_and_again(staff: Client, jobs: Jobs) -> None:
+    panel = factories.panel()
+    ended = clock.now() - dt.timedelta(minutes=1)
+    snapshot(panel, state=SnapshotState.FAILED, completed_at=None, ended_at=ended, detail="No answer.")
+    text = text_of(staff.post(address("lists"), {"panel": panel.pk, "opened": "1"}))
+    assert "No answer." in text
+    assert 'hx-trigger="load"' not in text
+    assert jobs.sent == []
 
 
 def test_a_press_reads_them_whatever_their_age(staff: Client, jobs: Jobs) -> None:
