@@ -12,9 +12,11 @@ from provisioning.lib import clock
 from provisioning.lifecycle.product_versions import follow_item_begin, product_follow_stop, service_follow
 from provisioning.lifecycle.staff import service_pin, service_suspend, service_unsuspend
 from provisioning.models import AuditEntry, Operation, PanelCall, ProductFollow, ProductFollowItem, Service
-from provisioning.reconcile import converge
+from provisioning.reconcile import converge, later
 from provisioning.reconcile import follow as job
 from provisioning.reconcile.follow import follow_progress
+from provisioning.reconcile.lease import lease_claim
+from provisioning.reconcile.schedules import sweep_all
 from provisioning.reconcile.transport import PanelTransport
 from provisioning.sandbox.calagopus.server import CalagopusSandbox
 from provisioning.sandbox.server import PanelSandbox
@@ -187,7 +189,8 @@ def test_what_is_stopped_between_choice_and_begin_is_not_begun(bridge: Bridge) -
     follow = change(bridge, follow=True, memory=2048)
     item = ProductFollowItem.objects.select_related("follow__version__product").get()
     product_follow_stop(follow=follow)
-    item.state = FollowItemState.WAITING
+    # Taken in by a worker that had not seen the stop yet.
+    ProductFollowItem.objects.update(state=FollowItemState.WAITING)
     assert not follow_item_begin(item=item)
     bridge.settle()
     assert sold(bridge) == 1
@@ -275,22 +278,75 @@ def test_a_server_on_another_panel_is_not_moved(bridge: Bridge) -> None:
     assert bridge.service().converged, bridge.operation().detail
 
 
-def test_orders_pass_what_follows(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+def watched(monkeypatch: pytest.MonkeyPatch, module: Any) -> list[tuple[bool, bool]]:
+    """How urgent the calls of that module are from now on: (urgent, express) for each piece of work."""
     seen: list[tuple[bool, bool]] = []
-    service = bridge.buy()
 
     class Watched(PanelTransport):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             seen.append((kwargs.get("urgent", True), kwargs.get("express", False)))
             super().__init__(*args, **kwargs)
 
-    monkeypatch.setattr(converge, "PanelTransport", Watched)
+    monkeypatch.setattr(module, "PanelTransport", Watched)
+    return seen
+
+
+def test_orders_pass_what_follows(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = bridge.buy()
+    seen = watched(monkeypatch, converge)
     change(bridge, follow=True, memory=2048)
     bridge.jobs.drain()
     assert seen == [(False, False)]
     service_suspend(service=service, reason=SuspendReason.ABUSE)
     bridge.jobs.drain()
     assert seen[1:] == [(True, True)]
+
+
+@pytest.mark.slow
+def test_looks_that_follow_later_are_in_no_hurry_either(
+    jobs: Jobs, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with CalagopusSandbox() as panel:
+        bridge = calagopus.CalagopusBridge(panel, jobs)
+        bridge.buy()
+        seen = watched(monkeypatch, later)
+        followed(bridge, memory=2048)
+        bridge.wait(days=1)
+        assert seen == [(False, False)]
+
+
+def test_a_service_that_a_worker_holds_is_begun_later(bridge: Bridge) -> None:
+    service = bridge.buy()
+    lease = lease_claim(service.pk)
+    assert lease is not None
+    follow = change(bridge, follow=True, memory=2048)
+    bridge.jobs.drain()
+    item = follow.items.select_related("follow__version__product").get()
+    assert not follow_item_begin(item=item)
+    assert (sold(bridge), follow_progress(follow).waiting) == (1, 1)
+    lease.give_up()
+    bridge.settle()
+    assert sold(bridge) == 2
+
+
+def test_what_waits_for_its_own_server_does_not_hold_the_others_up(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "AT_ONCE", 1)
+    bridge.panel.state.allocations.clear()
+    bridge.say("subscription.created", subscription_id="stuck")
+    trouble.more_ports(bridge.panel, 2)
+    for name in ("a", "b"):
+        bridge.say("subscription.created", subscription_id=name, customer_email=f"{name}@example.com")
+    bridge.jobs.drain()
+    bridge.panel.advance(60)
+    clock.shift(20)
+    sweep_all()
+    bridge.jobs.drain()
+    follow = followed(bridge, memory=2048)
+    assert (follow_progress(follow).done, follow_progress(follow).moving) == (2, 1)
+    assert [str(item.service) for item in job.follow_waiting(follow)] == ["Server-stuck"]
+    assert follow.state == FollowState.RUNNING
 
 
 def test_one_service_alone_can_follow(bridge: Bridge) -> None:
