@@ -54,7 +54,7 @@ def _filled(template: str, hole: str) -> Any:
     if hole == "address":
         return WebhookEndpoint.objects.all()[0].address
     if hole == "number":
-        return ProductFollow.objects.all()[0].pk
+        return ProductFollow.objects.values_list("pk", flat=True).first() or 1
     if hole == "slug":
         return SLUGS.get("/".join(template.split("/")[2:4]), "nothing")
     if hole in ("app_label", "url", "content_type_id"):
