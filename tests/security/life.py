@@ -19,7 +19,8 @@ from django.db import connection
 
 from provisioning.drivers.errors import DriverError
 from provisioning.exceptions import BillingBridgeError
-from provisioning.models import EndpointSecret, Panel
+from provisioning.lifecycle.product_versions import product_follow_start, product_version_current
+from provisioning.models import EndpointSecret, Panel, Product
 from provisioning.reconcile import panels
 from tests import factories
 from tests.bridge import Bridge, document
@@ -133,6 +134,7 @@ def _orders(life: Life, echoing: Panel) -> None:
     bridge.say("payment.failed", subscription_id=f"{TAG}\r\nSubject: x", status=None)
     bridge.say("subscription.updated", product_id="frost-knight")
     bridge.settle()
+    product_follow_start(version=product_version_current(product=Product.objects.order_by("pk")[0]))
     with_errors(panels.test_connection, echoing)
     with_errors(lambda row: list(panels.propose_links(row)), echoing)
 
