@@ -198,6 +198,26 @@ class FollowItemState(models.TextChoices):
     LEFT = "left", _("left as it is")
 
 
+class TrialStep(models.TextChoices):
+    """What *Try it* does with its test server, in this order."""
+
+    CREATE = "create", _("create")
+    INSTALL = "install", _("wait for the install")
+    SUSPEND = "suspend", _("suspend")
+    UNSUSPEND = "unsuspend", _("unsuspend")
+    RESIZE = "resize", _("resize")
+    DELETE = "delete", _("delete")
+
+
+class TrialOutcome(models.TextChoices):
+    """How a trial stands. LEFT: staff skipped its clean-up, so nothing proves that its server is gone."""
+
+    RUNNING = "running", _("running")
+    PASSED = "passed", _("passed")
+    FAILED = "failed", _("failed")
+    LEFT = "left", _("not cleaned up")
+
+
 class Resource(models.TextChoices):
     """The resources that entitlements add and pins fix; units: MiB, percent of a thread, count."""
 

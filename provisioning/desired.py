@@ -53,7 +53,12 @@ def _is_number(value: Any) -> bool:
 
 
 def server_name(service: Service) -> str:
-    """The customer's own name, cleaned and cut (CAL-30), else `<prefix><billing service id>` (CAL-26)."""
+    """The customer's own name, cleaned and cut (CAL-30), else `<prefix><billing service id>` (CAL-26).
+
+    A test server of *Try it* says so on the panel.
+    """
+    if service.is_trial:
+        return clean_server_name(f"TEST {service.billing_id}")
     own = clean_server_name(str(service.properties.get("server_name", "")))
     # A customer's name that the panel would refuse must not stop an order.
     fits = own and len(own) >= _shortest_name(service)

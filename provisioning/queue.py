@@ -28,6 +28,7 @@ CHECK_LATER = "provisioning.reconcile.tasks.check_later"
 FOLLOW_PRODUCT = "provisioning.reconcile.tasks.follow_product"
 READ_LISTS = "provisioning.reconcile.tasks.read_lists"
 RECONCILE_SERVICE = "provisioning.reconcile.tasks.reconcile_service"
+TRY_PRODUCT = "provisioning.reconcile.tasks.try_product"
 SEND_NOTIFICATION = "provisioning.notifications.tasks.send_notification"
 WAITING_PER_WORKER = 20
 """Wake-ups of the sweep that may wait for each worker of a host: about a second's work."""

@@ -84,8 +84,11 @@ def service_keep_version(*, service: Service) -> None:
 
 
 def services_sold(product: Product) -> QuerySet[Service]:
-    """The services of a product that are not over: those that a change could concern."""
-    rows = Service.objects.filter(product=product, terminated_at=None)
+    """The services of a product that are not over: those that a change could concern.
+
+    The test servers of *Try it* were not sold.
+    """
+    rows = Service.objects.filter(product=product, terminated_at=None, is_trial=False)
     return rows.exclude(desired_state=DesiredState.ABSENT)
 
 

@@ -28,6 +28,12 @@ def _locked(service: Service) -> Iterator[Service]:
         yield rows.get(pk=service.pk)
 
 
+def _refuse_trial(service: Service) -> None:
+    """A test server is made and deleted by its trial; nobody else's server may take its place."""
+    if service.is_trial:
+        raise TransitionError("This is a test service of “Try it”: it ends with its trial.")
+
+
 def _tell(service: Service, action: str, message: str) -> None:
     audit.record(service=service, action=action, message=message)
 
@@ -69,6 +75,7 @@ def service_terminate(*, service: Service) -> None:
 def service_undo(*, service: Service) -> None:
     """Takes an end back inside the undo window (and later, as long as nothing was deleted)."""
     with _locked(service) as row:
+        _refuse_trial(row)
         if row.terminated_at:
             raise TransitionError("The server has been deleted already; there is nothing left to undo.")
         if row.ended_at is None:
@@ -128,6 +135,7 @@ def service_relink(*, service: Service, server_id: str) -> None:
     The engine reads that server fresh before anything else, and refuses if its mark or owner is another's.
     """
     with _locked(service) as row:
+        _refuse_trial(row)
         if row.sold is None:
             raise TransitionError("Map the product first: it says on which panel the server is.")
         row.panel, row.server_id, row.adopted_at = row.sold.panel, server_id, clock.now()
@@ -142,6 +150,7 @@ def service_relink(*, service: Service, server_id: str) -> None:
 def service_recreate(*, service: Service) -> None:
     """Staff say that the server is gone for good: the next reconcile makes a new one."""
     with _locked(service) as row:
+        _refuse_trial(row)
         if row.desired_state != DesiredState.PRESENT:
             raise TransitionError("Only a service that should be running can get a new server.")
         server_forget(row)

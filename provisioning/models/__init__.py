@@ -19,6 +19,7 @@ from provisioning.models.operations import (
 )
 from provisioning.models.panels import AllocationHold, PanelGate, PanelMemory, PanelWindow
 from provisioning.models.service import Entitlement, Pin, Service, Suspension
+from provisioning.models.trials import ProductTrial, ProductTrialStep
 from provisioning.models.versions import ProductFollow, ProductFollowItem, ProductVersion
 
 __all__ = [
@@ -56,6 +57,8 @@ __all__ = [
     "Product",
     "ProductFollow",
     "ProductFollowItem",
+    "ProductTrial",
+    "ProductTrialStep",
     "ProductVersion",
     "Service",
     "Suspension",

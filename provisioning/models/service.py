@@ -42,6 +42,9 @@ class Service(models.Model):
     tier = models.CharField(max_length=80, blank=True)
     properties = models.JSONField(default=dict, blank=True)
     external_id = models.CharField(max_length=191)
+    is_trial = models.BooleanField(
+        "trial", default=False, help_text="A test server of “Try it”: no customer's, and never sold."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     # What billing said: last-writer-wins registers, each with the time and rank of its writer.

@@ -82,8 +82,8 @@ def _history(service: Service) -> list[Told]:
 
 
 def _candidate(service: Service) -> bool:
-    # Nothing is mailed for a service that never had a server.
-    return bool(_present_once(service) or service.terminated_at)
+    # Nothing is mailed for a service that never had a server, and nobody is behind a test server.
+    return not service.is_trial and bool(_present_once(service) or service.terminated_at)
 
 
 def _present_once(service: Service) -> bool:

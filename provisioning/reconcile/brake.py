@@ -68,7 +68,7 @@ class BrakeStatus:
 def brake_status(panel: Panel, brake: Brake = DELETES) -> BrakeStatus:
     """The allowance: max(floor, percent of the servers) an hour and a day, data per panel."""
     now = clock.now()
-    servers = Service.objects.filter(panel=panel).exclude(server_id="").count()
+    servers = Service.objects.filter(panel=panel, is_trial=False).exclude(server_id="").count()
     hour_limit, day_limit = brake.limits(panel, servers)
     return BrakeStatus(
         hour_used=_used(panel, brake, now - HOUR),
@@ -123,8 +123,11 @@ def brake_park(panel: Panel, status: BrakeStatus, brake: Brake) -> PanelWaiting:
 
 
 def create_wait(service: Service, panel: Panel) -> None:
-    """Lets a create pass, or parks it by PanelWaiting. Asked before anything is made, the user included."""
-    if room_known(service, panel, CREATES):
+    """Lets a create pass, or parks it by PanelWaiting. Asked before anything is made, the user included.
+
+    A trial has taken its room at its start, under an allowance of its own.
+    """
+    if service.is_trial or room_known(service, panel, CREATES):
         return
     room, status = room_take(service, panel, CREATES)
     if not room:

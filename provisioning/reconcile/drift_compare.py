@@ -116,7 +116,7 @@ class _Compare:
             service = by_id.get(seen.server_id)
             if service is None:
                 self._stray(seen, by_mark.get(seen.mark))
-            elif self._judged(service):
+            elif not service.is_trial and self._judged(service):
                 self._ours(service, seen, accounts.get(service.customer_id))
 
     def _accounts_of(self, rows: Iterable[Service]) -> dict[int, PanelAccount]:
@@ -194,7 +194,7 @@ class _Compare:
 
     def _unlisted(self, listed: set[str]) -> None:
         """Counts all that should be there; judges the services that are at rest."""
-        ours = Service.objects.filter(panel=self.row.panel).exclude(server_id="")
+        ours = Service.objects.filter(panel=self.row.panel, is_trial=False).exclude(server_id="")
         there = ours.exclude(desired_state=DesiredState.ABSENT)
         known = there.values_list("pk", "server_id").iterator(chunk_size=2_000)
         gone: list[int] = []

@@ -40,7 +40,7 @@ def drift_record(*, lease: DriftLease, comparison: Comparison) -> None:
 def drift_unknown(*, lease: DriftLease, words: str) -> None:
     """Ends a pass whose lists are not to be relied on: no difference comes, and none goes."""
     now = clock.now()
-    ours = Service.objects.filter(panel=lease.row.panel).exclude(server_id="").count()
+    ours = Service.objects.filter(panel=lease.row.panel, is_trial=False).exclude(server_id="").count()
     with transaction.atomic():
         _close(lease, now, outcome=DriftOutcome.UNKNOWN, words=words, checked=0, unknown=ours)
 

@@ -13,7 +13,7 @@ from provisioning.choices import DesiredState
 from provisioning.drivers.types import Observed
 from provisioning.exceptions import NeedsStaff, PanelWaiting
 from provisioning.lib import clock
-from provisioning.models import DriftPass, Operation, Panel, PanelAccount, Service
+from provisioning.models import DriftPass, Operation, Panel, PanelAccount, ProductTrial, Service
 from provisioning.reconcile.brake import (
     BRAKE_WAIT,
     DELETES,
@@ -40,6 +40,8 @@ def proofs_of(service: Service, seen: Observed, account: PanelAccount | None) ->
 
 
 def _origin(service: Service) -> Proof:
+    if service.is_trial and not _made_by_trial(service):
+        return Proof("origin", False, "Its trial did not make this server: a trial deletes its own alone.")
     if service.created_confirmed_at:
         return Proof(
             "origin", True, f"We made it; confirmed on {service.created_confirmed_at:%d %b %Y %H:%M} UTC."
@@ -47,6 +49,11 @@ def _origin(service: Service) -> Proof:
     if service.adopted_at:
         return Proof("origin", True, f"Adopted by staff on {service.adopted_at:%d %b %Y %H:%M} UTC.")
     return Proof("origin", False, "No create of ours was ever confirmed and staff did not adopt it.")
+
+
+def _made_by_trial(service: Service) -> bool:
+    trial, made = ProductTrial.objects.filter(service=service).first(), service.created_confirmed_at
+    return bool(trial and made and made >= trial.started_at and service.adopted_at is None)
 
 
 def _identity(service: Service, seen: Observed, account: PanelAccount | None) -> Proof:
@@ -83,7 +90,9 @@ def _window(service: Service) -> Proof:
 
 
 def _take_room(service: Service, panel: Panel) -> Proof:
-    """The fourth proof."""
+    """The fourth proof. A trial took its room when it began, and has one server to delete."""
+    if service.is_trial:
+        return Proof("mass brake", True, "A trial's own server: the hour's allowance of trials covers it.")
     room, status = room_take(service, panel, DELETES)
     if not room:
         return Proof("mass brake", False, brake_words(panel, status, DELETES))

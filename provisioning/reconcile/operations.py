@@ -200,6 +200,9 @@ def _parked(operation: Operation) -> int:
 
 
 def _alert(operation: Operation, key: str, template: str, *, words: str = "") -> None:
+    if operation.service.is_trial:
+        # Whoever tries a product looks on; a clean-up that lasts is told by the trial itself.
+        return
     staff_notify(
         key=key,
         template=template,

@@ -25,6 +25,7 @@ from provisioning.models import (
     Operation,
     PanelCall,
     ProductFollow,
+    ProductTrial,
     Service,
 )
 from provisioning.notifications.tasks import notification_sweep
@@ -56,6 +57,7 @@ def sweep_due() -> int:
     woken += _wake(Service.objects.all(), "next_check_at", queue.RECONCILE_SERVICE, room - woken)
     woken += _wake(LaterCheck.objects.all(), "due_at", queue.CHECK_LATER, room - woken)
     woken += _wake(ProductFollow.objects.all(), "next_check_at", queue.FOLLOW_PRODUCT, room - woken)
+    woken += _wake(ProductTrial.objects.all(), "next_check_at", queue.TRY_PRODUCT, room - woken)
     woken += _wake(DriftPass.objects.all(), "next_check_at", queue.CHECK_DRIFT, room - woken)
     return woken + _wake(snapshots_running(), "next_check_at", queue.READ_LISTS, room - woken)
 

@@ -9,6 +9,7 @@ from provisioning.reconcile.heartbeats import beat
 from provisioning.reconcile.later import later_check
 from provisioning.reconcile.lists import lists_read
 from provisioning.reconcile.restored import MARK_EVERY, marks_keep
+from provisioning.reconcile.trials import trial_work
 
 
 def reconcile_service(service_id: int) -> None:
@@ -28,6 +29,12 @@ def follow_product(follow_id: int) -> None:
     """Goes on with the services that follow a changed product."""
     beat("worker", at_most_every=10)
     follow_work(follow_id)
+
+
+def try_product(trial_id: int) -> None:
+    """Goes on with a trial of a product."""
+    beat("worker", at_most_every=10)
+    trial_work(trial_id)
 
 
 def read_lists(snapshot_id: int) -> None:

@@ -27,6 +27,7 @@ STAFF_TEMPLATES = (
     "undone_too_late",
     "remark",
     "product_flagged",
+    "trial_cleanup",
 )
 CONTEXT: dict[str, Any] = {
     "service": "MC-1042",
@@ -65,6 +66,7 @@ SUBJECTS = {
     "undone_too_late": "The undo for MC-1042 came too late",
     "remark": "OP-00012 was done, with a remark: MC-1042",
     "product_flagged": "Product Fire Elemental no longer fits its panel",
+    "trial_cleanup": "A test server of Fire Elemental is not cleaned up yet",
 }
 
 
