@@ -268,7 +268,7 @@ def _redraw_whole(widget: forms.Widget) -> None:
             "hx-post": reverse("admin:provisioning_product_document"),
             "hx-trigger": "change",
             "hx-target": "#product-document",
-            "hx-swap": "outerHTML",
+            "hx-swap": "outerHTML settle:0ms",
         }
     )
 

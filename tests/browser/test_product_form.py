@@ -7,6 +7,7 @@ The pages come from this process, with a sandbox panel behind them; no demo is n
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -250,4 +251,38 @@ def test_a_list_that_is_open(desk: Desk, window: tuple[str, Window]) -> None:
     expect(page.get_by_role("listbox").get_by_role("option").nth(1)).to_be_visible()
     if desk.row.driver == "pterodactyl":
         picture(page, name_of(desk, size, "list"), SIZES[size][0])
+    checked(page, size)
+
+
+@pytest.mark.req("CAL-20", "CAL-25")
+def test_lists_come_while_the_form_is_open(desk: Desk, window: tuple[str, Window]) -> None:
+    """Ids are typed until the lists are there; then they are picked, and what was typed meanwhile stays."""
+    size, opened = window
+    page = opened.page()
+    PanelSnapshot.objects.all().delete()
+    other = next(name for name in SANDBOXES if name != desk.row.driver)
+    factories.panel(name="fra-2", driver=other, retired=True)
+    page.goto(ADD)
+    expect(
+        page.get_by_role("textbox", name="Egg", exact=True).or_(page.get_by_role("spinbutton", name="Egg"))
+    ).to_be_visible()
+    page.get_by_label("Memory (MiB)", exact=True).fill("2048")
+    expect(page.get_by_text("Reading the lists of")).to_be_visible()
+    checked(page, size)
+    while PanelSnapshot.objects.get(panel=desk.row).under_way:
+        lists_go_on(desk.jobs)
+    pick(page, "Nest", "mine", "Minecraft")
+    pick(page, "Egg", "pap", "Paper")
+    image = page.get_by_role("combobox", name="Docker image")
+    image.press("ArrowDown")
+    expect(page.get_by_role("listbox").get_by_role("option").nth(2)).to_be_visible()
+    image.press("ArrowDown")
+    image.press("Enter")
+    expect(image).to_have_value(re.compile("java[:_]21"))
+    expect(page.get_by_label("Memory (MiB)", exact=True)).to_have_value("2048")
+    page.locator("#id_panel").select_option(label="fra-2")
+    expect(page.get_by_text("The lists of “fra-2” were never read")).to_be_visible()
+    kvm = page.get_by_label("KVM passthrough")
+    expect(kvm).to_have_count(1 if other == "calagopus" else 0)
+    expect(page.get_by_label("Memory (MiB)", exact=True)).to_have_value("2048")
     checked(page, size)

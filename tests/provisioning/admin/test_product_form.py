@@ -170,8 +170,9 @@ def test_saving_without_scripts_works(staff: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_a_save_that_changes_nothing_says_so(staff: Client) -> None:
-    panel = listed(factories.panel(driver="calagopus"))
+@pytest.mark.parametrize("driver", ["pterodactyl", "calagopus"])
+def test_a_save_that_changes_nothing_says_so(staff: Client, driver: str) -> None:
+    panel = listed(factories.panel(driver=driver))
     auto = {"doc_target_place": "auto", "doc_target_locations": [ident(panel, 2)], "doc_target_node": None}
     data = typed(panel, **auto)
     stored(staff, data)
@@ -243,6 +244,7 @@ def test_fields_say_their_unit_their_default_and_whether_they_are_needed(staff: 
     assert re.search(r'name="doc_limits_memory"[^>]* required', text)
     assert re.search(r'name="doc_options_threads"[^>]*placeholder="none"', text)
     assert 'id="id_doc_limits_io_helptext"' in text
+    assert re.search(r'name="doc_target_place" value="node"[^>]* checked', text)
 
 
 @pytest.mark.django_db
