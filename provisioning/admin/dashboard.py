@@ -52,8 +52,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if not request.user.has_perm("provisioning.view_service"):
         return {**context, "may_look": False}
     now = clock.now()
-    stuck = capped(selectors.operations_needing_staff())
-    waiting = capped(Operation.objects.filter(outcome__in=LIVE_OUTCOMES))
+    sold = {"service__is_trial": False}
+    stuck = capped(selectors.operations_needing_staff().filter(**sold))
+    waiting = capped(Operation.objects.filter(outcome__in=LIVE_OUTCOMES, **sold))
     tiles = [needs_you(stuck), *order_tiles(now), last_event(now), drift(), *beats(now)]
     rows = panels(now)
     alarm = alarms([*tiles[1:], *rows])
@@ -77,7 +78,7 @@ def sentence(stuck: Count, waiting: Count) -> str:
     if waiting:
         return f"{waiting} order{'s are' if waiting.number > 1 else ' is'} under way; nothing needs you."
     wanted = Q(desired_state__in=[DesiredState.PRESENT, DesiredState.SUSPENDED])
-    total = capped(Service.objects.filter(wanted))
+    total = capped(Service.objects.filter(wanted, is_trial=False))
     if not total:
         return "No services yet: map a product, then let billing send its first event."
     return (
@@ -108,11 +109,12 @@ def needs_you(stuck: Count) -> Tile:
 
 def order_tiles(now: dt.datetime) -> list[Tile]:
     """Paid and waiting, suspending and deleting within a day."""
-    unready = Service.objects.filter(desired_state=DesiredState.PRESENT, ready_at=None)
+    sold = Service.objects.filter(is_trial=False)
+    unready = sold.filter(desired_state=DesiredState.PRESENT, ready_at=None)
     oldest = unready.order_by("created_at").values_list("created_at", flat=True).first()
     age = f"oldest {selectors.span((now - oldest).total_seconds())}" if oldest else "none waits"
-    suspending = Service.objects.filter(selectors.suspending(now))
-    deleting = Service.objects.filter(selectors.deleting(now))
+    suspending = sold.filter(selectors.suspending(now))
+    deleting = sold.filter(selectors.deleting(now))
     return [
         Tile("Paid and waiting", str(capped(unready)), age, _services_url("?state=waiting")),
         Tile(
@@ -215,7 +217,8 @@ def _calls_left(gate: PanelGate, now: dt.datetime) -> str:
 
 def newest(now: dt.datetime) -> list[NewRow]:
     """The newest services, each with its steps and the seconds from order to ready."""
-    rows = selectors.services().select_related("customer", "product", "connection").order_by("-id")[:NEWEST]
+    sold = selectors.services().filter(is_trial=False)
+    rows = sold.select_related("customer", "product", "connection").order_by("-id")[:NEWEST]
     found = selectors.operations_attach(rows)
     steps = selectors.steps_of(found)
     return [

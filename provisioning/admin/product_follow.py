@@ -66,6 +66,7 @@ def _checksum(before: Product, after: Product) -> str:
 def version_rows(product: Product) -> list[VersionRow]:
     """The newest versions with how many services are on each: three queries, however many there are."""
     live = Q(services__terminated_at=None) & ~Q(services__desired_state=DesiredState.ABSENT)
+    live &= Q(services__is_trial=False)
     follows = Prefetch("follows", ProductFollow.objects.order_by("-pk"), to_attr="newest_follows")
     rows = ProductVersion.objects.filter(product=product).select_related("panel").defer("panel__api_key")
     counted = rows.annotate(live=Count("services", filter=live)).prefetch_related(follows)

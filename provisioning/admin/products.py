@@ -15,6 +15,7 @@ from provisioning.admin.actions import ActionForm, Cleaned, StaffAction, acting_
 from provisioning.admin.lists import FlagFilter, flag_badge
 from provisioning.admin.product_follow import ProductFollows
 from provisioning.admin.product_pickers import ProductPickers
+from provisioning.admin.product_trials import ProductTrials
 from provisioning.exceptions import BillingBridgeError, TransitionError
 from provisioning.lib.http_errors import HttpError
 from provisioning.lifecycle.billing import services_link_product
@@ -63,7 +64,7 @@ def _linked(count: int) -> str:
 
 
 @admin.register(Product)
-class ProductAdmin(ProductFollows, ProductPickers):
+class ProductAdmin(ProductTrials, ProductFollows, ProductPickers):
     """The catalogue."""
 
     empty = (
@@ -97,8 +98,10 @@ class ProductAdmin(ProductFollows, ProductPickers):
 
     def refusal(self, row: Product) -> str:
         """A product that was sold is kept."""
-        if row.services.exists():
+        if row.services.filter(is_trial=False).exists():
             return f"“{row}” was sold: its services need it. It may stay when billing sells it no more."
+        if row.services.exists():
+            return f"“{row}” was tried: the record of its trials needs it. It may stay as it is."
         return ""
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -12,6 +13,7 @@ from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import format_html
 
 from provisioning import selectors
 from provisioning.admin import truths
@@ -77,6 +79,33 @@ class ReasonFilter(SimpleListFilter):
         return rows.filter(reasons_text__contains=f'"{self.value()}"')
 
 
+class TrialFilter(SimpleListFilter):
+    """The test servers of *Try it*: hidden unless asked for."""
+
+    title = "trials"
+    parameter_name = "trials"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """With what was sold, or alone."""
+        return [("also", "sold services and trials"), ("only", "trials alone")]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """The first choice hides them."""
+        first, *others = super().choices(changelist)
+        yield {**first, "display": "sold services"}
+        yield from others
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """What was sold, trials alone, or both."""
+        if self.value() == "also":
+            return queryset
+        return queryset.filter(is_trial=self.value() == "only")
+
+
+OF_TRIALS = ("retry", "skip")
+"""What staff may do with a test service; its trial does the rest, and is stopped on its own page."""
+
+
 @admin.register(Service)
 class ServiceAdmin(ActionsAdmin, ReadOnlyAdmin):
     """The list and the page of services."""
@@ -86,7 +115,16 @@ class ServiceAdmin(ActionsAdmin, ReadOnlyAdmin):
         "webhook endpoint."
     )
     list_display = ("name", "state", "waits", "customer_email", "product_name", "next_date")
-    list_filter = (WordFilter, DueFilter, "desired_state", "observed_state", "panel", "product", ReasonFilter)
+    list_filter = (
+        WordFilter,
+        DueFilter,
+        "desired_state",
+        "observed_state",
+        "panel",
+        "product",
+        ReasonFilter,
+        TrialFilter,
+    )
     search_fields = ("=billing_id", "=external_id", "customer__email_folded__startswith", "=server_id")
     search_help_text = "Billing id, external id, e-mail address (its beginning) or server id"
     ordering = ("-id",)
@@ -106,7 +144,7 @@ class ServiceAdmin(ActionsAdmin, ReadOnlyAdmin):
     @admin.display(description="Service", ordering="id")
     def name(self, row: Service) -> str:
         """The name that the server has unless the customer chose another."""
-        return str(row)
+        return format_html("{} {}", row, badge("trial")) if row.is_trial else str(row)
 
     @admin.display(description="State")
     def state(self, row: Service) -> str:
@@ -134,6 +172,12 @@ class ServiceAdmin(ActionsAdmin, ReadOnlyAdmin):
         """What time alone will change, and when."""
         coming = selectors.next_date(row)
         return f"{coming[0]} {coming[1]:%d %b %Y}" if coming else "-"
+
+    def offered(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
+        """What may be pressed now; a test service is its trial's."""
+        found = super().offered(request, row)
+        of_trials = {self.action_url(row, slug) for slug in OF_TRIALS}
+        return [action for action in found if not row.is_trial or action["url"] in of_trials]
 
     def pages(self) -> list[tuple[str, str, Any]]:
         """The preview of what would be done now."""

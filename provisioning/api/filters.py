@@ -54,6 +54,9 @@ class ServiceFilter(filters.FilterSet):  # type: ignore[misc]  # untyped library
     server_id = filters.CharFilter()
     converged = filters.BooleanFilter(method="by_converged", label="The panel showed all that is wanted.")
     search = filters.CharFilter(method="by_search", label="Id, mark, server or part of the e-mail address.")
+    trial = filters.BooleanFilter(
+        field_name="is_trial", label="Test servers of “Try it”. They are left out unless this is given."
+    )
     created = Between(field_name="created_at")
     suspend_at = Between()
     undo_until = Between()

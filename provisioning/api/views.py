@@ -59,6 +59,12 @@ class ServiceViewSet(ReadOnly):
             rows = rows.prefetch_related("suspensions", "entitlements", "pins")
         return rows
 
+    def filter_queryset(self, queryset: Any) -> Any:
+        """The test servers of *Try it* are no services that were sold: listed only if asked for."""
+        found = super().filter_queryset(queryset)
+        asked = self.action != "list" or "trial" in self.request.query_params
+        return found if asked else found.filter(is_trial=False)
+
     def paginate_queryset(self, queryset: Any) -> Any:
         """A page, with the newest operation of each of its services."""
         page = super().paginate_queryset(queryset)

@@ -44,7 +44,7 @@ CALLS = {
     TrialStep.RESIZE: 3,
     TrialStep.DELETE: 3,
 }
-"""Panel calls that each step needs at most, looks at the install aside; one more to make the account."""
+"""Panel calls that each step needs at most, looks at the install aside; more on a panel that is new to us."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ BADGES: dict[str, tuple[str, str]] = {
     "ok": ("good", "check_circle"),
     "warning": ("warn", "warning"),
     "problem": ("bad", "error"),
+    "trial": ("calm", "science"),
     "linked": ("good", "link"),
     "wanted": ("busy", "hourglass_top"),
 }

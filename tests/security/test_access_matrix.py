@@ -12,6 +12,7 @@ from django.db import transaction
 from django.test import Client
 
 from provisioning.lifecycle.product_versions import product_follow_start, product_version_store
+from provisioning.lifecycle.trials import product_trial_start
 from tests.provisioning.admin.staffing import world
 from tests.security.addresses import path, templates
 from tests.security.roles import ROLES
@@ -49,8 +50,8 @@ KINDS: dict[str, str] = {
     r"/admin/provisioning/service/\{pk\}/preview/": "act",
     r"/admin/provisioning/product/\{pk\}/preview/": "look",
     r"/admin/provisioning/product/form/(options|document|parts|variable|lists)/": "act",
-    r"/admin/provisioning/product/\{pk\}/follow/": "act",
-    r"/admin/provisioning/product/\{pk\}/follow/\{number\}/": "look",
+    r"/admin/provisioning/product/\{pk\}/(follow|try)/": "act",
+    r"/admin/provisioning/product/\{pk\}/(follow|try)/\{number\}/": "look",
     r"/admin/auth/user/\{id\}/password/": "act",
     r"/api/v1/(services|operations|events|panels|products|drifts)/(\{pk\}/)?": "api",
     r"/api/schema/": "schema",
@@ -163,6 +164,7 @@ def test_role_reaches_exactly_what_the_matrix_says(role: str) -> None:
     type(w.panel).objects.update(url="http://127.0.0.1:9", allow_private=True, allow_plain_http=True)
     Group.objects.create(name="readers")
     product_follow_start(version=product_version_store(product=w.product))
+    product_trial_start(product=w.product)
     client = ROLES[role]()
     wrong = {}
     for template in templates():

@@ -139,6 +139,7 @@ class ServiceSerializer(serializers.ModelSerializer[Service]):
             "observed_state",
             "suspend_reasons",
             "converged",
+            "is_trial",
             "waiting",
             "suspend_at",
             "undo_until",
