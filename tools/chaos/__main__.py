@@ -60,13 +60,13 @@ def campaign(options: argparse.Namespace, folder: Path) -> int:
     )
     # Asked before: the campaign is about the build that it began with.
     commit = report.commit()
-    result, words = run(asked, folder)
+    result, words, fallen = run(asked, folder)
     line = result.line() | {"commit": commit}
     sys.stdout.write(json.dumps(line) + "\n")
-    sys.stderr.write("\n".join([*words, ""]))
+    sys.stderr.write("\n".join([*words, *fallen, ""]))
     if options.keep:
         report.keep(line)
-    return 0 if result.good and result.kills == options.kills else 1
+    return 0 if result.good and result.kills == options.kills and not fallen else 1
 
 
 def main() -> int:

@@ -302,6 +302,14 @@ class Run:
         lines = self.stack.clusters[0].log.read_text(errors="replace").splitlines()
         return {word: sum(word in line for line in lines) for word in HEALED}
 
+    def fallen(self) -> list[str]:
+        """Who has ended though nobody killed it, with the end of its log: it should have lived on."""
+        parts = [part for part in self.stack.parts if part is not self.stack.clusters[0] and part.ended]
+        return [
+            f"{part.ended} {' / '.join(part.log.read_text(errors='replace').splitlines()[-8:])}"
+            for part in parts
+        ]
+
     def refused(self) -> int:
         """Deletes that the guard refused, or that the brake holds."""
         refused = self._count("operations/", outcome="needs_staff", reason="delete_refused", page_size="200")
@@ -325,8 +333,8 @@ def _start_again(cluster: Part) -> None:
     cluster.start()
 
 
-def run(campaign: Campaign, folder: Path) -> tuple[Result, list[str]]:
-    """Plays a campaign in an empty folder; returns the result, and words on whatever was found."""
+def run(campaign: Campaign, folder: Path) -> tuple[Result, list[str], list[str]]:
+    """Plays a campaign in an empty folder: the result, words on what was found, and who fell unkilled."""
     began = time.monotonic()
     with product(folder) as stack:
         played = Run(campaign, stack)
@@ -334,6 +342,7 @@ def run(campaign: Campaign, folder: Path) -> tuple[Result, list[str]]:
         refused = played.refused()
         killed, healed = dict(played.progress.killed), played.healed()
         words = [f"Killed: {killed}; mended by the product itself: {healed}.", *played.words(findings)]
+        fallen = played.fallen()
     result = Result(
         kills=played.progress.killed.total(),
         lifecycles=len(played.progress.begun),
@@ -345,4 +354,4 @@ def run(campaign: Campaign, folder: Path) -> tuple[Result, list[str]]:
         seed=campaign.seed,
         stack=campaign.stack,
     )
-    return result, words
+    return result, words, fallen
