@@ -15,12 +15,12 @@ from django.urls import reverse
 from provisioning import selectors
 from provisioning.admin.actions import acting_staff
 from provisioning.admin.config import ConfigAdmin
-from provisioning.choices import TrialStep
+from provisioning.choices import Outcome, TrialStep
 from provisioning.exceptions import TransitionError
 from provisioning.lib import clock
 from provisioning.lifecycle.trials import product_trial_start, product_trial_stop, trial_refusal
 from provisioning.models import AuditEntry, Operation, Product, ProductTrial, ProductTrialStep
-from provisioning.reconcile.trials import CALLS, trial_stands
+from provisioning.reconcile.trials import CALLS, Stands, trial_stands
 
 MAY = (
     "provisioning.change_product",
@@ -145,7 +145,7 @@ class ProductTrials(ConfigAdmin):
             trial=trial,
             steps=step_rows(trial),
             took=_took(trial, now),
-            situation="" if trial.finished_at else selectors.situation(stands.service, stands.operation, now),
+            doing=_doing(stands, now),
             log=list(AuditEntry.objects.filter(service=trial.service).order_by("pk")[:LOG]),
             may_stop=may_try(request) and not trial.finished_at and not trial.cleaning,
             back=self.row_url(row),
@@ -167,6 +167,14 @@ class ProductTrials(ConfigAdmin):
         if stopped:
             messages.success(request, "Stopped. The test server is deleted now.")
         return HttpResponseRedirect(self.trial_url(trial))
+
+
+def _doing(stands: Stands, now: dt.datetime) -> str:
+    """What the step under way waits for, or that the panel has proven it."""
+    label, stuck = stands.step.get_step_display(), (Outcome.NEEDS_STAFF, Outcome.FAILED)
+    if stands.outcome not in stuck and selectors.waiting(stands.service, stands.operation) is None:
+        return f"Proven: {label}. It goes on in a second."
+    return f"{label.capitalize()}. {selectors.situation(stands.service, stands.operation, now)}"
 
 
 def _took(trial: ProductTrial, now: dt.datetime) -> str:

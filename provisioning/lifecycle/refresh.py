@@ -156,6 +156,10 @@ def _tell(service: Service, before: DesiredState, decision: Decision) -> None:
 
 
 def _sentence(service: Service, before: DesiredState, decision: Decision) -> str:
+    if service.is_trial and decision.state is DesiredState.ABSENT:
+        return "The test server is to be deleted."
+    if service.is_trial and before is DesiredState.NONE:
+        return "The test server is to be made."
     if decision.state is DesiredState.ABSENT:
         return "The undo window is over: the server is to be deleted."
     if decision.state is DesiredState.SUSPENDED and SuspendReason.CANCELLED in decision.reasons:

@@ -62,6 +62,7 @@ def test_it_is_asked_first_then_shown_step_by_step_and_kept(bridge: Bridge) -> N
     shown = text_of(client.get(page))
     assert 'hx-trigger="every 2s' in shown
     assert "Stop and clean up" in shown
+    assert "Wait for the install. Waiting for the install on panel" in shown
     go(bridge)
     trial = ProductTrial.objects.get()
     shown = text_of(client.get(page))

@@ -333,3 +333,15 @@ def test_more_rows_cost_no_more_queries(path: str) -> None:
 def test_staff_may_browse_with_their_session() -> None:
     service = full_service()
     assert rows(staff_session("view_service"), "services")[0]["id"] == service.pk
+
+
+def test_test_servers_are_listed_only_if_asked_for() -> None:
+    sold, trial = factories.service(billing_id="1"), factories.service(billing_id="try-1", is_trial=True)
+    client = machine()
+
+    def listed(**params: str) -> set[int]:
+        return {row["id"] for row in client.get("/api/v1/services/", params).json()["results"]}
+
+    assert listed() == listed(trial="false") == {sold.pk}
+    assert listed(trial="true") == {trial.pk}
+    assert client.get(f"/api/v1/services/{trial.pk}/").json()["is_trial"] is True
