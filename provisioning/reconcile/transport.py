@@ -141,6 +141,9 @@ class PanelTransport:
             trial=self.trial,
         )
         window_count(self.panel, self.driver.rate_window)
+        if self.lease and method != "GET":
+            # Once more: a busy database may have kept the gate's own writes waiting for seconds.
+            self.lease.check()
         return self._call(method, path, json, params, left, read_timeout)
 
     def _check_write(self) -> None:

@@ -12,9 +12,12 @@ from django.conf import settings
 from provisioning.choices import LIVE_OUTCOMES
 from provisioning.drivers.errors import AuthFailed, Busy, DaemonDown, DriverError, RateLimited, Unknown
 from provisioning.drivers.trouble import NotThere
+from provisioning.exceptions import LeaseLost
 from provisioning.lib import clock
 from provisioning.models import Notification, Operation, PanelGate, Service
+from provisioning.reconcile import transport
 from provisioning.reconcile.gate import FAILURES_TO_OPEN, gate_failed, gate_of
+from provisioning.reconcile.lease import lease_claim
 from provisioning.reconcile.schedules import sweep_all
 from provisioning.reconcile.transport import PanelTransport
 from provisioning.sandbox.calagopus.server import CalagopusSandbox
@@ -177,3 +180,20 @@ def test_a_list_of_nonsense_does_not_close_an_open_breaker(bridge: Bridge) -> No
     check(bridge)
     sweep_all()
     assert gate(bridge).open_until is None
+
+
+def test_nothing_is_changed_by_a_job_that_the_gate_kept_past_its_lease(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = lease_claim(bridge.buy().pk)
+    assert lease is not None
+    work = PanelTransport(bridge.row, lease=lease)
+
+    def slow_gate(**asked: object) -> None:
+        clock.shift(settings.LEASE_SECONDS + 1)
+
+    monkeypatch.setattr(transport, "gate_pass", slow_gate)
+    before = len(bridge.panel.calls)
+    with pytest.raises(LeaseLost):
+        work.request("POST", "/api/application/users", json={})
+    assert len(bridge.panel.calls) == before
