@@ -31,6 +31,7 @@ MAY = (
 """A trial does all of this, so it takes all of these rights."""
 SHOWN = 5
 LOG = 60
+"""Lines of the log: the newest ones."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class ProductTrials(ConfigAdmin):
             steps=step_rows(trial),
             took=_took(trial, now),
             doing=_doing(stands, now),
-            log=list(AuditEntry.objects.filter(service=trial.service).order_by("pk")[:LOG]),
+            log=reversed(AuditEntry.objects.filter(service=trial.service).order_by("-pk")[:LOG]),
             may_stop=may_try(request) and not trial.finished_at and not trial.cleaning,
             back=self.row_url(row),
         )

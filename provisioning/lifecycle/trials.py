@@ -203,6 +203,15 @@ def product_trial_fail(*, trial: ProductTrial, reason: str, words: str) -> None:
         product_trial_step(trial=trial, step=TrialStep.DELETE, problem=words)
 
 
+def product_trial_insist(*, trial: ProductTrial) -> None:
+    """Has a delete that was parked looked at once more: all its proofs are judged afresh."""
+    with transaction.atomic():
+        rows = Service.objects.select_for_update(of=("self",)).select_related("product", "product_version")
+        service = rows.get(pk=trial.service_id)
+        _tell(trial, "trial.again", "The test server is looked at once more, so that it can be deleted.")
+        service_refresh(service=service, raise_generation=True)
+
+
 def product_trial_stop(*, trial: ProductTrial) -> bool:
     """Staff have seen enough: what is left is the clean-up. Returns whether that was begun now."""
     with transaction.atomic():

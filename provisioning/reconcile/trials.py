@@ -16,8 +16,13 @@ from provisioning import audit
 from provisioning.choices import ActorKind, DesiredState, ObservedState, Outcome, TrialOutcome, TrialStep
 from provisioning.exceptions import TransitionError
 from provisioning.lib import clock
-from provisioning.lifecycle.staff import service_retry, service_terminate
-from provisioning.lifecycle.trials import product_trial_fail, product_trial_finish, product_trial_step
+from provisioning.lifecycle.staff import service_terminate
+from provisioning.lifecycle.trials import (
+    product_trial_fail,
+    product_trial_finish,
+    product_trial_insist,
+    product_trial_step,
+)
 from provisioning.models import Operation, ProductTrial, ProductTrialStep, Service
 from provisioning.notifications import staff_notify
 from provisioning.selectors import PEOPLE_WAITS
@@ -169,8 +174,7 @@ def _clean_later(trial: ProductTrial, stands: Stands) -> None:
         _tell(trial, operation)
     ended = operation.finished_at if operation and parked else None
     if ended and now - ended > LONG:
-        # Nothing is lost by another look: all proofs are judged afresh.
-        service_retry(service=stands.service)
+        product_trial_insist(trial=trial)
 
 
 def _tell(trial: ProductTrial, operation: Operation | None) -> None:
