@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from provisioning.reconcile.heartbeats import leadership_claim, leadership_resign
 from provisioning.reconcile.schedules import schedules_sync, sweep_all, sweep_due
@@ -52,6 +52,6 @@ class Command(BaseCommand):
                 sweep_all()
             else:
                 sweep_due()
-        except OperationalError as error:
+        except (OperationalError, InterfaceError) as error:
             log.warning("tick_without_database", error=str(error)[:200])
             close_old_connections()
