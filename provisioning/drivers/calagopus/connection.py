@@ -197,7 +197,7 @@ def _provider(client: Client, config: PanelConfig) -> Iterator[Finding]:
     try:
         found = client.get("oauth_provider", path("oauth-providers", config.identity_provider))
     except NotThere:
-        advice = "Copy its id from the panel: Admin → OAuth Providers."
+        advice = "Press “Refresh lists” on the panel's page, then choose another there, or none."
         yield Finding(False, "The panel has no such identity provider.", advice)
     except DriverError as error:
         yield Finding(False, "The identity provider could not be looked at.", error.detail)

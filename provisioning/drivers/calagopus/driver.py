@@ -1,7 +1,7 @@
 """The Calagopus driver: observe, account, pin, apply. Recorded from 1.1.4; traps are named where handled.
 
-Not handled here: one rate budget per address (the engine's, by `rate_window`); the panel's slow look at keys
-that it has not seen for 5 s (traps 2 to 4 of docs/panels/calagopus.md are its users' to know).
+Not handled here: one rate budget per address (the engine's, by `rate_window`), and the panel's slow look at
+keys that it has not seen for 5 s (docs/panels/calagopus.md tells hosts of it).
 """
 
 from __future__ import annotations

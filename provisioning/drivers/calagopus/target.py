@@ -34,7 +34,7 @@ def _place_problems(client: Client, target: Mapping[str, Any]) -> dict[str, str]
 
 def _backup_problems(client: Client, options: Mapping[str, Any]) -> dict[str, str]:
     wanted = options.get("backup_configuration")
-    # A wrong one would be a bare 500 at the first order (contract section 1, 14).
+    # A wrong one would be refused at the first order (contract section 5.2).
     if not wanted or client.find("backup_configuration", path("backup-configurations", wanted)):
         return {}
     return {"options.backup_configuration": f"The panel has no backup configuration {wanted}."}
