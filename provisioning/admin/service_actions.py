@@ -71,7 +71,7 @@ class RelinkForm(TypedNameForm):
     server_id = forms.CharField(
         label="Server id on the panel",
         max_length=60,
-        help_text="The number in the address of the server's page in the panel's admin area.",
+        help_text="As in the address of its page in the panel's admin area: a number, or the whole uuid.",
     )
     field_order = ("server_id", "name")
 
