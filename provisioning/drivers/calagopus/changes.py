@@ -83,8 +83,16 @@ class Changes:
 
     def tell(self, server_id: str, body: Mapping[str, Any]) -> None:
         """One PATCH; an empty one makes the panel tell the machine the whole state again."""
+        self._note_told(server_id)
+        try:
+            self._client.order("PATCH", path("servers", server_id), dict(body))
+        finally:
+            # The panel tells the machine at the end of a call, which may take its whole 35 s.
+            self._note_told(server_id)
+
+    def _note_told(self, server_id: str) -> None:
+        """Before the call for a job that dies in it, and after it because only then the second begins."""
         self._memory.store(PATCHED, server_id, clock.now().timestamp())
-        self._client.order("PATCH", path("servers", server_id), dict(body))
 
     def _look(self, observed: Observed) -> Observed:
         seen = reading.server(self._client.get("server", path("servers", observed.server_id)))
@@ -92,8 +100,16 @@ class Changes:
             raise Unknown(f"Asked for server {observed.server_id}, the panel showed {seen.server_id}.")
         return seen
 
-    def delete(self, server_id: str, *, backups: bool) -> str:
-        """Deletes it, and returns what is left to tell staff. The engine's guard has judged before."""
+    def delete(self, server_id: str, *, backups: bool | None) -> str:
+        """Deletes it, and returns what is left to tell staff. The engine's guard has judged before.
+
+        `backups` is the product's choice (CAL-04), None where no product is mapped: then they stay, since
+        nothing is destroyed by mistake, and staff are told so.
+        """
+        words = self._delete(server_id, backups=bool(backups))
+        return words if backups is not None else f"{words} {_kept(server_id)}".strip()
+
+    def _delete(self, server_id: str, *, backups: bool) -> str:
         self._memory.forget(PATCHED, server_id)
         try:
             self._send_delete(server_id, backups=backups, force=False)
@@ -159,6 +175,13 @@ class Changes:
 
 def _left(server_id: str, error: BackupsLeft) -> str:
     return f"Server {server_id} is deleted, but not all of its backups: {error.detail}"
+
+
+def _kept(server_id: str) -> str:
+    return (
+        f"No product says what becomes of the backups of server {server_id}: any that it had were left on "
+        "the panel."
+    )
 
 
 def _missed(check: LaterCheck, memory: int, cpu: int) -> bool:

@@ -277,7 +277,11 @@ def cpu_numbers(text: str) -> list[int]:
 
 
 def _parts(text: str) -> list[str]:
-    return text.split(",") if text.strip() else []
+    """What stands between the commas. Raises ValueError for nothing between two, or beside one."""
+    parts = text.split(",") if text.strip() else []
+    if any(not part.strip() for part in parts):
+        raise ValueError(f"There is a comma too many in “{text.strip()[:60]}”.")
+    return parts
 
 
 SPEC = ProductSpec(FIELDS, check)

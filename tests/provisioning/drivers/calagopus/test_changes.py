@@ -20,6 +20,7 @@ from provisioning.drivers.types import (
 )
 from provisioning.exceptions import PanelWaiting
 from provisioning.lib import clock
+from provisioning.lib.http import Answer, HttpError
 from tests.provisioning.drivers.calagopus.bench import LIMITS, Bench, desired, made
 
 PATCH, GET, DELETE = (
@@ -141,6 +142,52 @@ def test_two_changes_of_one_server_are_a_second_apart(work: Bench) -> None:
     work.again()
     work.apply(ChangeKind.SUSPEND, wish, look)
     assert work.calls() == [PATCH, GET]
+
+
+def slow_patches(work: Bench, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """The panel takes so long over each PATCH, for our clock."""
+    send = work.wire.request
+
+    def request(method: str, path: str, **kwargs: Any) -> Answer:
+        answer = send(method, path, **kwargs)
+        if method == "PATCH":
+            clock.shift(seconds)
+        return answer
+
+    monkeypatch.setattr(work.wire, "request", request)
+
+
+@pytest.mark.parametrize("seconds", [1.5, 35.0])
+def test_the_second_and_the_series_count_from_the_end_of_a_slow_patch(
+    work: Bench, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    look = made(work)
+    slow_patches(work, monkeypatch, seconds)
+    carried_out(work, desired(work, limits={**LIMITS, "memory": 2048}), look)
+    work.again()
+    wish = desired(work, state=Wanted.SUSPENDED)
+    with pytest.raises(PanelWaiting) as caught:
+        work.apply(ChangeKind.SUSPEND, wish, look)
+    assert caught.value.reason == "change_pace"
+    checks = work.driver.later_checks(frozenset({ChangeKind.SUSPEND}), wish, look)
+    assert [check.kind for check in checks] == ["series", "suspend"]
+
+
+def test_a_patch_without_an_answer_counts_from_where_we_gave_up(
+    work: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = made(work)
+    wish = desired(work, state=Wanted.SUSPENDED)
+
+    def request(method: str, path: str, **kwargs: Any) -> Answer:
+        clock.shift(35)
+        raise HttpError("timeout", "No answer in 35 s.", maybe_processed=True)
+
+    monkeypatch.setattr(work.wire, "request", request)
+    for reason in ("panel_unknown", "change_pace"):
+        with pytest.raises((Unknown, PanelWaiting)) as caught:
+            work.apply(ChangeKind.SUSPEND, wish, look)
+        assert caught.value.reason == reason
 
 
 def suspended_at_machine(work: Bench) -> bool:
