@@ -55,13 +55,13 @@ def gate_pass(
 ) -> None:
     """Takes one call from the budget. Raises PanelWaiting with a reason and the seconds to wait.
 
-    `express` work passes the queue of those who booked. A `trial` by staff asks the budget alone.
+    `express` work passes the queue of those who booked. A `trial` by staff passes an open breaker, but keeps
+    the silence after a 429: a call made in it may lengthen it for everybody.
     """
     for _ in range(20):
         gate = gate_of(panel)
         now = clock.now()
-        if not trial:
-            _check_silence(panel, gate, now)
+        _check_silence(panel, gate, now)
         probing = trial or _check_breaker(panel, gate, now)
         rate, burst = budget(panel, gate, default_rate)
         decision = decide(
@@ -129,7 +129,8 @@ def _used_up(panel: Panel, allowed: int, seconds: float) -> PanelWaiting:
 def _check_silence(panel: Panel, gate: PanelGate, now: dt.datetime) -> None:
     if gate.silent_until and gate.silent_until > now:
         wait = (gate.silent_until - now).total_seconds()
-        raise PanelWaiting(f"Panel “{panel}” asked for silence.", reason="rate_limited", seconds=wait)
+        words = f"Panel “{panel}” asked for silence until {gate.silent_until:%H:%M:%S} UTC."
+        raise PanelWaiting(words, reason="rate_limited", seconds=wait)
 
 
 def _check_breaker(panel: Panel, gate: PanelGate, now: dt.datetime) -> bool:

@@ -75,7 +75,7 @@ class PanelTransport:
         `express` is work on a server that is there, such as a suspension: no crowd of orders delays it.
 
         `trial` is the connection test by staff: it passes an open breaker and a parked key, which it is there
-        to end, and may probe rights where nothing may be changed.
+        to end, and may probe rights where nothing may be changed. Silence after a 429 it keeps, like all.
         """
         self.panel = panel
         self.driver = registry.get(panel.driver)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 
 import pytest
 
 from provisioning.choices import AccountState, DesiredState, Outcome, Resource
-from provisioning.exceptions import TransitionError
+from provisioning.exceptions import PanelWaiting, TransitionError
+from provisioning.lib import clock
 from provisioning.lifecycle.staff import service_pin, service_recreate
 from provisioning.models import AuditEntry, Operation, PanelAccount, Service
-from provisioning.reconcile.gate import gate_of
+from provisioning.reconcile.gate import gate_of, gate_park
 from provisioning.reconcile.panels import (
     accounts_link,
     check_product,
@@ -22,6 +24,7 @@ from provisioning.reconcile.panels import (
     test_connection as connection_of,
 )
 from provisioning.reconcile.preview import NOTHING, apply_reviewed, preview
+from provisioning.reconcile.transport import PanelTransport
 from provisioning.sandbox.world import User, new_uuid
 from tests import factories
 from tests.bridge import Bridge, document
@@ -60,6 +63,20 @@ def test_a_malformed_key_is_named(bridge: Bridge) -> None:
     assert titles[0] == "The key is malformed."
 
 
+@pytest.mark.req("CAL-11", "CAL-41")
+def test_a_provider_for_two_shops_is_a_finding_and_keeps_no_panel_parked(bridge: Bridge) -> None:
+    bridge.panel.faults.add("unauthorized")
+    bridge.say("subscription.created")
+    factories.product(panel=bridge.row)
+    assert connection_of(bridge.row).ok, "without a provider there is nothing to confuse"
+    bridge.row.identity_provider = uuid.uuid4()
+    gate_park(panel=bridge.row, words="No key.")
+    (finding,) = [each for each in connection_of(bridge.row).findings if not each.ok]
+    assert finding.title == "New accounts are not linked to the identity provider."
+    assert "Several billing connections sell on this panel" in finding.advice
+    assert gate_of(bridge.row).parked_at is None
+
+
 def test_a_panel_that_is_only_observed_can_be_tested(bridge: Bridge) -> None:
     bridge.row.observe_only = True
     assert connection_of(bridge.row).ok
@@ -72,6 +89,24 @@ def test_a_test_that_has_no_time_says_so(bridge: Bridge) -> None:
     for _ in range(3):
         report = connection_of(bridge.row)
     assert [finding.title for finding in report.findings] == ["The test has to wait."]
+
+
+@pytest.mark.req("CAL-11")
+def test_staff_keep_the_silence_that_a_panel_asked_for(bridge: Bridge) -> None:
+    bridge.panel.faults.add("rate_limited", seconds=120, count=1)
+    bridge.say("subscription.created")
+    until = gate_of(bridge.row).silent_until
+    assert until is not None
+    before = len(bridge.panel.calls)
+    (finding,) = connection_of(bridge.row).findings
+    assert (finding.ok, finding.title) == (False, "The test has to wait.")
+    assert f"silence until {until:%H:%M:%S} UTC" in finding.advice
+    with pytest.raises(PanelWaiting) as caught:
+        PanelTransport(bridge.row, trial=True).request("GET", "/api/languages")
+    assert caught.value.reason == "rate_limited"
+    assert len(bridge.panel.calls) == before, "a call in the silence may lengthen it"
+    clock.shift(130)
+    assert connection_of(bridge.row).ok
 
 
 def test_staff_unpark_a_panel_by_hand(bridge: Bridge) -> None:
