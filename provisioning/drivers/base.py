@@ -191,6 +191,14 @@ class PanelDriver(ABC):
         """
         return True
 
+    def pin_gone(self, _desired: Desired) -> bool:
+        """Whether a create that nobody saw cannot come true on what it had pinned. May ask the panel.
+
+        Asked before it is sent again. False keeps the choice: right where the panel refuses one
+        that is not there (`pin_taken`). True also forgets what it was chosen from. Raises Unknown.
+        """
+        return False
+
     def blind(self, _observed: Observed) -> frozenset[ChangeKind]:
         """The changes that may rest on the last stored look, which is given.
 

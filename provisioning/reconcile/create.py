@@ -167,14 +167,20 @@ def _conflict(job: Converge, error: Conflict, wanted: Desired) -> None:
 def _pinned(job: Converge, wanted: Desired) -> Desired:
     pinned: dict[str, Any] = dict(job.service.pinned)
     place = {"panel": job.panel.pk, **wanted.target}
-    if pinned and pinned.get("place") != place:
+    if pinned and (pinned.get("place") != place or _pin_gone(job, wanted)):
         # Billing changed the product before anything was made: the old node's allocation is not ours to use.
+        # Or it was deleted on the panel, and no create can come true on it, neither now nor late.
         job.driver.memory.release(str(pinned.get("allocation", "")))
         pinned = _retried(pinned)
     if "place" not in pinned:
         pinned |= job.driver.pin(wanted) | {"place": place}
         job.remember_columns(pinned=pinned)
     return job.with_pin(wanted, pinned)
+
+
+def _pin_gone(job: Converge, wanted: Desired) -> bool:
+    """Asked only where a create was sent on this choice and never seen: the same one might fail for ever."""
+    return RETRIED in wanted.pinned and job.driver.pin_gone(wanted)
 
 
 def _retried(pinned: Mapping[str, Any]) -> dict[str, Any]:

@@ -218,6 +218,13 @@ class CalagopusDriver(CalagopusPlanning):
         """Asks who has the pinned allocation: an earlier create of ours may have come true on it."""
         return allocation_taken(self._client, desired)
 
+    def pin_gone(self, desired: Desired) -> bool:
+        """An allocation that was deleted is a 500, like any trouble of the panel's own: it is asked."""
+        gone = "allocation" in desired.pinned and self.pin_taken(desired)
+        if gone:
+            allocation_give_back(self.memory, desired)
+        return gone
+
     def blind(self, observed: Observed) -> frozenset[ChangeKind]:
         """Limits too, unless an extension's are among them: those are sent back as they were seen."""
         kinds = super().blind(observed) | {ChangeKind.STARTUP}

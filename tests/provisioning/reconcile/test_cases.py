@@ -122,6 +122,37 @@ def test_an_allocation_taken_meanwhile_gives_way_to_the_next(bridge: Bridge) -> 
     assert bridge.service("2").converged
 
 
+@pytest.mark.req("CAL-21", "CAL-42")
+def test_an_allocation_deleted_after_it_was_chosen_gives_way_to_the_next(both: Bridge) -> None:
+    """Calagopus answers it with 500, like any trouble of its own; Pterodactyl with a refusal."""
+    both.panel.faults.add("error", method="POST", path=r"/servers$")
+    both.say("subscription.created")
+    chosen = both.service().pinned["allocation"]
+    rows: dict[Any, Any] = both.panel.state.allocations
+    del rows[chosen]
+    outlast(both)
+    service = both.service()
+    assert service.converged
+    assert len(both.servers()) == 1
+    assert service.pinned["allocation"] not in ("", chosen)
+    holds = AllocationHold.objects.values_list("allocation", flat=True)
+    assert list(holds) == [str(service.pinned["allocation"])]
+
+
+def test_a_choice_that_is_still_there_is_sent_again(both: Bridge) -> None:
+    """A create that got no answer may still come true on it: nothing else is chosen."""
+    both.buy(subscription_id="1")
+    both.panel.faults.add("error", method="POST", path=r"/servers$")
+    both.say("subscription.created")
+    chosen = both.service().pinned["allocation"]
+    # An earlier one in the list is ours to choose again.
+    AllocationHold.objects.exclude(allocation=str(chosen)).delete()
+    both.panel.calls.clear()
+    outlast(both)
+    assert both.service().pinned["allocation"] == chosen
+    assert both.panel.calls.count("POST", r"/servers$") == 1
+
+
 def test_our_own_late_create_on_a_panel_without_unique_marks_is_recognised(bridge: Bridge) -> None:
     """The panel makes the server long after its answer was lost: the pinned allocation is the wall."""
     bridge.panel.world.settings.unique_external_ids = False
