@@ -238,7 +238,7 @@ class CalagopusDriver(CalagopusPlanning):
         if not isinstance(observed, Observed):
             raise Unknown("There is no server to change. Look again.", maybe_done=False)
         if change.kind is ChangeKind.DELETE:
-            backups = bool(desired.options.get("delete_backups", False))
+            backups = desired.options.get("delete_backups")
             self._remark(self._changes.delete(observed.server_id, backups=backups))
             return None
         if change.kind is ChangeKind.REINSTALL:

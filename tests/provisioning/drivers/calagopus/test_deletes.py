@@ -18,7 +18,9 @@ DELETE = "DELETE admin/servers/{server}"
 
 
 @pytest.mark.req("CAL-04")
-@pytest.mark.parametrize(("options", "sent"), [({"delete_backups": True}, True), ({}, False)])
+@pytest.mark.parametrize(
+    ("options", "sent"), [({"delete_backups": True}, True), ({"delete_backups": False}, False)]
+)
 def test_a_delete_is_one_call_and_says_what_becomes_of_backups(
     work: Bench, options: dict[str, bool], *, sent: bool
 ) -> None:
@@ -29,6 +31,16 @@ def test_a_delete_is_one_call_and_says_what_becomes_of_backups(
     assert work.driver.observe(ServerRef(look.mark)) is ABSENT
     assert work.apply(ChangeKind.DELETE, wish, look) is None
     assert work.driver.remarks == []
+
+
+@pytest.mark.req("CAL-04")
+def test_backups_stay_and_are_told_where_no_product_says_that_they_go(work: Bench) -> None:
+    look = made(work)
+    work.apply(ChangeKind.DELETE, desired(work, state=Wanted.ABSENT), look)
+    assert work.wire.bodies == [{"force": False, "delete_backups": False}]
+    (words,) = work.driver.remarks
+    assert f"the backups of server {look.server_id}" in words
+    assert "left on the panel" in words
 
 
 @pytest.mark.parametrize("mode", ["refused", "5xx"])
