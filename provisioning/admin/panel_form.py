@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from django import forms
@@ -47,6 +48,12 @@ FIELDS = (
 """All that people may type, but the key: that field is not among them, so that no form can show it."""
 
 ELSEWHERE = "Type the key again: the stored one is not sent to another address, nor over plain HTTP."
+NO_PROVIDERS = (
+    "The lists, read {} ago, have no place to sign in. If the panel has one, give the key the right to read "
+    "OAuth providers, then press Refresh lists; or type its id. Blank: none."
+)
+ASKED_OF = frozenset({"language", "driver", "url"})
+"""What decides whether the panel has the language."""
 
 
 class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -81,13 +88,17 @@ class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
         )
 
     def _offer_providers(self) -> None:
-        """Places to sign in are chosen by name, once the panel's lists are read (CAL-41)."""
+        """Places to sign in are chosen by name, once the panel's lists have any (CAL-41)."""
         field, lists = self.fields.get("identity_provider"), PanelLists(self.instance)
         if field is None or self.instance.pk is None or not lists.offers(ItemKind.OAUTH_PROVIDER):
             return
-        offered, _ = lists.search(ItemKind.OAUTH_PROVIDER, "", "")
+        offered = lists.every(ItemKind.OAUTH_PROVIDER)
+        if not offered:
+            # The key may lack the right to list them: an id that people know can still be typed.
+            field.help_text = NO_PROVIDERS.format(lists.age)
+            return
         kept = lists.named(ItemKind.OAUTH_PROVIDER, keys_of(self.instance.identity_provider))
-        names = {each.key: each.name for each in (*offered, *kept)}
+        names = {each.key: each.name for each in (*kept, *offered)}
         field.widget = UnfoldAdminSelectWidget(choices=[("", "---------"), *names.items()])
         field.help_text = f"Where customers sign in with billing's account. Lists read {lists.age} ago."
 
@@ -114,16 +125,39 @@ class PanelForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
-        if self.instance.pk is None or self.errors or "language" not in self.changed_data:
-            # A new panel has no rate budget yet; its connection test says the same.
+        if self.errors or self.instance.pk is None:
+            # A new panel has no rate budget yet: it is asked once it is saved.
             return
+        self._check_provider()
+        if ASKED_OF.intersection(self.changed_data):
+            for name, words in self._language_problems().items():
+                self.add_error(name, words)
+
+    def _check_provider(self) -> None:
+        """A provider for several shops is refused; one that was there before stops no other change."""
+        words = panels.provider_problem(self.instance)
+        if words and "identity_provider" in self.changed_data:
+            self.add_error("identity_provider", words)
+        elif words:
+            self._warn(f"{panels.NOBODY_SIGNS_IN} {words}")
+
+    def check_new(self) -> None:
+        """Asks a panel that has just been saved for the first time; what it says is a warning (CAL-10)."""
+        for words in self._language_problems().values():
+            self._warn(words)
+
+    def _language_problems(self) -> dict[str, str]:
+        row = copy.copy(self.instance)
+        # Another address must never see the stored key.
+        row.api_key = self.cleaned_data.get("new_key") or row.api_key
         try:
-            problems = panels.check_row(self.instance)
+            return panels.check_row(row)
         except (DriverError, PanelWaiting) as error:
-            self.warning = f"The panel could not be asked about its language: {error.detail}"
-            return
-        for name, words in problems.items():
-            self.add_error(name, words)
+            self._warn(f"The panel could not be asked about its language: {error.detail}")
+            return {}
+
+    def _warn(self, words: str) -> None:
+        self.warning = f"{self.warning} {words}".strip()
 
     def save(self, commit: bool = True) -> Any:
         """Takes the new key over, if there is one."""

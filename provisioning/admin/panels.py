@@ -131,6 +131,8 @@ class PanelAdmin(ConfigAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Saves; a new key ends a parking, and a new address has the lists read again."""
         super().save_model(request, obj, form, change)
+        if not change:
+            form.check_new()
         if form.warning:
             messages.warning(request, form.warning)
         if change and "new_key" in form.changed_data:

@@ -87,6 +87,11 @@ class PanelLists:
         found = [Choice(row.key, row.name, told.get(row.pk, "")) for row in rows[:MOST_FOUND]]
         return found, len(rows) > MOST_FOUND
 
+    def every(self, kind: str) -> list[Choice]:
+        """All entries by name, where the browser chooses from a plain list."""
+        rows = PanelItem.objects.filter(panel=self.panel, kind=kind).order_by("name", "key")
+        return [Choice(key, name) for key, name in rows.values_list("key", "name")]
+
     def first(self, kind: str, parent: str) -> list[Choice]:
         """The first entries, for a browser without scripts."""
         if (kind, parent) not in self._first:

@@ -44,8 +44,25 @@ def account_want(customer: Customer, panel: Panel, row: PanelAccount | None = No
         language=panel.language,
         username=panel_username(customer.email, mark),
         former_mark=row.mark if row and row.mark != mark else "",
-        identity=customer.billing_user_id,
+        identity=_sure_identity(customer, panel),
     )
+
+
+def shops_on(panel: Panel) -> set[int]:
+    """The billing connections that sell on the panel, or have servers there."""
+    sold = Product.objects.filter(panel=panel).values_list("connection", flat=True)
+    served = Service.objects.filter(panel=panel).exclude(server_id="").values_list("connection", flat=True)
+    return {*sold, *served}
+
+
+def _sure_identity(customer: Customer, panel: Panel) -> str:
+    """The billing user id to sign in by, empty unless the panel's provider can only mean this shop (CAL-41).
+
+    Two shops count from 1 each: the wrong customer of that id would get into this account.
+    """
+    if panel.identity_provider and shops_on(panel) <= {customer.connection_id}:
+        return customer.billing_user_id
+    return ""
 
 
 def account_known(service: Service, panel: Panel) -> PanelAccount | None:

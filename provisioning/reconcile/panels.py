@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from provisioning import audit
@@ -16,9 +16,21 @@ from provisioning.exceptions import PanelWaiting, SpecProblem
 from provisioning.lib.names import fold_email
 from provisioning.lifecycle.refresh import make_mark
 from provisioning.models import Customer, Panel, PanelAccount, Product, Service
-from provisioning.reconcile.accounts import account_link, wanted_mark
+from provisioning.reconcile.accounts import account_link, shops_on, wanted_mark
 from provisioning.reconcile.gate import gate_unpark
 from provisioning.reconcile.transport import PanelTransport, driver_for
+
+NOBODY_SIGNS_IN = "New accounts are not linked to the identity provider."
+SHARED_PROVIDER = (
+    "Several billing connections sell on this panel, and each may have a customer of the same user id: with "
+    "a provider, one shop's customer could sign in as another's. Choose no provider, or give each shop a "
+    "panel of its own."
+)
+
+
+def provider_problem(panel: Panel) -> str:
+    """Why nobody is tied to the panel's identity provider, in words; empty if nothing speaks against it."""
+    return SHARED_PROVIDER if panel.identity_provider and len(shops_on(panel)) > 1 else ""
 
 
 def test_connection(panel: Panel) -> ConnectionReport:
@@ -29,6 +41,10 @@ def test_connection(panel: Panel) -> ConnectionReport:
         return ConnectionReport((Finding(False, "The test has to wait.", waiting.detail),))
     if report.ok:
         gate_unpark(panel=panel)
+    problem = provider_problem(panel)
+    if problem:
+        # What we leave undone is no fault of the key: it comes after the parking has ended.
+        report = replace(report, findings=(*report.findings, Finding(False, NOBODY_SIGNS_IN, problem)))
     return report
 
 

@@ -13,14 +13,16 @@ from provisioning.admin.panel_form import FIELDS
 from provisioning.drivers.errors import Unreachable
 from provisioning.drivers.types import Account, ConnectionReport, Finding
 from provisioning.lib import clock
-from provisioning.models import AuditEntry, CreateGrant, DeleteGrant, Operation, Panel, PanelGate
+from provisioning.models import AuditEntry, CreateGrant, DeleteGrant, Operation, Panel, PanelGate, PanelItem
 from provisioning.reconcile import panels as reconcile_panels
 from provisioning.reconcile.panels import Proposal
 from tests import factories
+from tests.provisioning.admin.listed import ident, listed
 from tests.provisioning.admin.staffing import PANEL_KEY, running, session_of, signed_in
 
 pytestmark = pytest.mark.django_db
 NEW_KEY = "ptla_" + "B" * 43
+PROVIDER = "00000000-0000-4000-8000-000000000099"
 
 
 def address(panel: Panel, page: str) -> str:
@@ -142,6 +144,65 @@ def test_unpark_is_offered_only_while_parked() -> None:
     gate.refresh_from_db()
     assert gate.parked_at is None
     assert unpark not in client.get(address(panel, "change")).content.decode()
+
+
+# --- the place to sign in ---------------------------------------------------------------------------------
+
+
+def shared() -> Panel:
+    """A panel on which two shops sell."""
+    panel = factories.panel(driver="calagopus")
+    factories.product(panel=panel)
+    factories.product(panel=panel)
+    return panel
+
+
+@pytest.mark.req("CAL-41")
+def test_a_provider_for_two_shops_is_refused() -> None:
+    panel = shared()
+    answer = signed_in(superuser=True).post(
+        address(panel, "change"), typed(panel, identity_provider=PROVIDER)
+    )
+    assert "Several billing connections sell on this panel" in answer.content.decode()
+    panel.refresh_from_db()
+    assert panel.identity_provider is None
+
+
+@pytest.mark.req("CAL-41")
+def test_a_provider_from_before_the_second_shop_stops_no_other_change() -> None:
+    panel = shared()
+    Panel.objects.update(identity_provider=PROVIDER)
+    panel.refresh_from_db()
+    client = signed_in(superuser=True)
+    answer = client.post(address(panel, "change"), typed(panel, name="fra-2"), follow=True)
+    assert "New accounts are not linked to the identity provider." in answer.content.decode()
+    panel.refresh_from_db()
+    assert (panel.name, str(panel.identity_provider)) == ("fra-2", PROVIDER)
+
+
+@pytest.mark.req("CAL-41")
+def test_every_provider_of_the_panel_can_be_chosen() -> None:
+    panel = listed(factories.panel(driver="calagopus"))
+    (row,) = PanelItem.objects.filter(panel=panel, kind="oauth_provider")
+    for number in range(2, 61):
+        row.pk, row.key, row.name = None, ident(panel, number), f"Place {number:02}"
+        row.save()
+    text = signed_in(superuser=True).get(address(panel, "change")).content.decode()
+    missing = [n for n in range(1, 61) if f'<option value="{ident(panel, n)}"' not in text]
+    assert missing == []
+
+
+@pytest.mark.req("CAL-41", "CAL-42")
+def test_an_id_can_be_typed_where_the_key_may_not_list_providers() -> None:
+    panel = listed(factories.panel(driver="calagopus"))
+    PanelItem.objects.filter(kind="oauth_provider").delete()
+    client = signed_in(superuser=True)
+    text = client.get(address(panel, "change")).content.decode()
+    assert 'type="text" name="identity_provider"' in text
+    assert "give the key the right to read OAuth providers, then press Refresh lists" in text
+    assert client.post(address(panel, "change"), typed(panel, identity_provider=PROVIDER)).status_code == 302
+    panel.refresh_from_db()
+    assert str(panel.identity_provider) == PROVIDER
 
 
 # --- the mass brake --------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from provisioning.choices import AccountState, Outcome
@@ -9,7 +11,9 @@ from provisioning.lib import clock
 from provisioning.lib.crypto import last_four
 from provisioning.lifecycle.staff import service_retry
 from provisioning.models import AuditEntry, Notification, PanelAccount, Service
+from provisioning.reconcile.accounts import account_want
 from provisioning.sandbox.world import User, new_uuid
+from tests import factories
 from tests.bridge import Bridge
 from tests.provisioning.reconcile.trouble import outlast
 
@@ -193,3 +197,30 @@ def test_the_panels_key_stands_in_no_record(bridge: Bridge) -> None:
     assert not [text for text in told if key in text or key[5:25] in text]
     assert bridge.row.key_hint == last_four(key)
     assert Service.objects.get().converged
+
+
+# --- signing in with billing ----------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.req("CAL-05", "CAL-41")
+@pytest.mark.parametrize(
+    ("other", "sent"),
+    [
+        ("nothing", "7"),
+        ("a product", ""),
+        ("a server", ""),
+        ("a service without a server", "7"),
+        ("a product elsewhere", "7"),
+    ],
+)
+def test_an_identity_is_sent_only_where_one_shop_is_on_the_panel(other: str, sent: str) -> None:
+    panel = factories.panel(identity_provider=uuid.uuid4())
+    customer = factories.customer(connection=factories.product(panel=panel).connection, billing_user_id="7")
+    if other == "a product":
+        factories.product(panel=panel)
+    if other.endswith("server"):
+        factories.service(panel=panel, server_id="4" if other == "a server" else "")
+    if other.endswith("elsewhere"):
+        factories.product()
+    assert account_want(customer, panel).identity == sent

@@ -15,6 +15,7 @@ from provisioning.lib import clock
 from provisioning.models import Drift, LaterCheck, Notification, Operation, PanelAccount
 from provisioning.sandbox.calagopus.rows import Backup
 from provisioning.sandbox.calagopus.server import CalagopusSandbox
+from tests import factories
 from tests.conftest import Jobs
 from tests.contract.openapi import watch
 from tests.provisioning.reconcile.calagopus import CalagopusBridge
@@ -78,6 +79,17 @@ def test_the_link_to_the_billing_identity_is_one_call_more(bridge: CalagopusBrid
     assert bridge.calls() == [USER, "POST users/{user}/oauth-links", BY_MARK, MADE]
     (link,) = bridge.panel.state.oauth_links.values()
     assert link.identifier == "7"
+
+
+@pytest.mark.req("CAL-05", "CAL-41")
+def test_a_customer_of_two_shops_panel_is_given_nobodys_identity(bridge: CalagopusBridge) -> None:
+    warm(bridge)
+    bridge.row.identity_provider = next(iter(bridge.panel.state.oauth_providers))
+    bridge.row.save()
+    factories.product(panel=bridge.row)
+    bridge.say("subscription.created", customer_id="7")
+    assert bridge.calls() == [USER, BY_MARK, MADE]
+    assert not bridge.panel.state.oauth_links
 
 
 @pytest.mark.req("CAL-02", "CAL-03", "CAL-04")

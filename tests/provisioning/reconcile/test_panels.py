@@ -70,6 +70,7 @@ def test_a_provider_for_two_shops_is_a_finding_and_keeps_no_panel_parked(bridge:
     factories.product(panel=bridge.row)
     assert connection_of(bridge.row).ok, "without a provider there is nothing to confuse"
     bridge.row.identity_provider = uuid.uuid4()
+    clock.shift(60)
     gate_park(panel=bridge.row, words="No key.")
     (finding,) = [each for each in connection_of(bridge.row).findings if not each.ok]
     assert finding.title == "New accounts are not linked to the identity provider."
