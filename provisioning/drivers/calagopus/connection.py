@@ -33,6 +33,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 }
 """The least admin rights of a key (contract section 2.5)."""
 WITH_PROVIDER: Mapping[str, tuple[str, ...]] = {"users": ("oauth-links",), "oauth-providers": ("read",)}
+PROVIDERS = "oauth-providers.read"
 OWN, AT_SERVERS = "api-keys.read", "settings.install"
 
 CREATE_KEY = "Create one under Account → API Keys as an administrator, and copy it whole."
@@ -141,10 +142,10 @@ def _rights(client: Client, config: PanelConfig) -> list[Finding]:
         rights = _shown(client, object_of(_json(answer), "api_key"))
     except DriverError as error:
         return [Finding(False, "The rights of the key could not be read.", error.detail)]
-    missing = list(_missing(rights, config))
+    missing, optional = list(_missing(rights, config)), _optional(rights, config)
     if missing:
-        return [Finding(True, "The panel takes the key."), *missing]
-    return [Finding(True, "The panel takes the key, and every right is there.")]
+        return [Finding(True, "The panel takes the key."), *missing, *optional]
+    return [Finding(True, "The panel takes the key, and every right is there."), *optional]
 
 
 def _refused(answer: Answer) -> Finding:
@@ -181,6 +182,14 @@ def _missing(rights: Rights, config: PanelConfig) -> Iterator[Finding]:
                 yield _lacks("admin", f"{group}.{name}")
     if AT_SERVERS not in rights.at_servers:
         yield _lacks("server", AT_SERVERS)
+
+
+def _optional(rights: Rights, config: PanelConfig) -> list[Finding]:
+    """Without a provider its rights are not needed, but then none can be chosen by name either (CAL-41)."""
+    if config.identity_provider or PROVIDERS in rights.admin:
+        return []
+    advice = f"Only to let customers sign in with billing: add the admin right {PROVIDERS} to the key."
+    return [Finding(True, "No identity provider is used, and their list may not be read.", advice)]
 
 
 def _lacks(kind: str, right: str) -> Finding:

@@ -127,6 +127,21 @@ def test_the_identity_provider_is_looked_at(panel: CalagopusSandbox) -> None:
     assert bad(linked.driver.test_connection()) == ["The panel has no such identity provider."]
 
 
+@pytest.mark.req("CAL-41")
+def test_a_list_of_providers_that_may_not_be_read_is_said_but_no_problem(panel: CalagopusSandbox) -> None:
+    def words(**config: str) -> str:
+        report = bench(panel, **config).driver.test_connection()
+        return " ".join(f"{finding.title} {finding.advice}" for finding in report.findings if finding.ok)
+
+    assert "oauth-providers.read" not in words()
+    own_key(panel).admin_permissions.remove("oauth-providers.read")
+    assert "add the admin right oauth-providers.read" in words()
+    assert bad(bench(panel).driver.test_connection()) == []
+    # With a provider it is a right that is missing, and said as such.
+    chosen = next(iter(panel.state.oauth_providers))
+    assert "oauth-providers.read" not in words(identity_provider=chosen)
+
+
 @pytest.mark.req("CAL-11")
 @pytest.mark.parametrize(
     ("kind", "words"),
