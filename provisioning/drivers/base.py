@@ -93,6 +93,11 @@ class PanelDriver(ABC):
         return ""
 
     @classmethod
+    def server_id_problem(cls, _server_id: str) -> str:
+        """Why staff can't have meant a server by this id, as a sentence; empty if they can (CAL-07)."""
+        return ""
+
+    @classmethod
     def panel_trouble(cls, answer: Answer, method: str = "GET") -> bool:
         """Whether an answer says that the whole panel is in trouble: what opens the breaker."""
         return answer.status >= 500 or is_substitute(answer, method)

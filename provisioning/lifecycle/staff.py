@@ -10,6 +10,7 @@ from django.db import transaction
 
 from provisioning import audit
 from provisioning.choices import STAFF_REASONS, DesiredState, Outcome, Resource, SuspendReason
+from provisioning.drivers import registry
 from provisioning.exceptions import TransitionError
 from provisioning.lib import clock
 from provisioning.lifecycle.refresh import moment, service_refresh
@@ -133,11 +134,15 @@ def service_relink(*, service: Service, server_id: str) -> None:
     """Staff say which server on the panel is this service's (CAL-07, adoption).
 
     The engine reads that server fresh before anything else, and refuses if its mark or owner is another's.
+    Raises TransitionError for what can't be a server's id on its panel: it would be asked for without an end.
     """
     with _locked(service) as row:
         _refuse_trial(row)
         if row.sold is None:
             raise TransitionError("Map the product first: it says on which panel the server is.")
+        problem = registry.get(row.sold.panel.driver).server_id_problem(server_id)
+        if problem:
+            raise TransitionError(problem)
         row.panel, row.server_id, row.adopted_at = row.sold.panel, server_id, clock.now()
         # What was known of another server proves nothing of this one.
         row.create_sent_at, row.observed, row.terminated_at = None, {}, None

@@ -25,7 +25,7 @@ from provisioning.drivers.calagopus.connection import (
 from provisioning.drivers.calagopus.eggs import Egg, Eggs
 from provisioning.drivers.calagopus.failures import SAFETY, is_panel_trouble
 from provisioning.drivers.calagopus.planning import DROPPED, CalagopusPlanning
-from provisioning.drivers.calagopus.product import SPEC, custom_limits
+from provisioning.drivers.calagopus.product import SPEC, custom_limits, uuid_problem
 from provisioning.drivers.calagopus.target import target_problems
 from provisioning.drivers.errors import Conflict, Rejected, Unknown, WrongServer
 from provisioning.drivers.lists import Item, ListKind, ListStep, NodeItem
@@ -96,6 +96,11 @@ class CalagopusDriver(CalagopusPlanning):
     def key_name(cls, api_key: str) -> str:
         """Its first 16 characters: what the panel shows of it, and asks for."""
         return key_start(api_key)
+
+    @classmethod
+    def server_id_problem(cls, server_id: str) -> str:
+        """The whole uuid: the panel finds a server by the short id too, but never calls it so."""
+        return uuid_problem(server_id)
 
     @classmethod
     def panel_trouble(cls, answer: Answer, method: str = "GET") -> bool:

@@ -238,6 +238,16 @@ def _check_target(target: Mapping[str, Any]) -> dict[str, str]:
     return problems
 
 
+def uuid_problem(text: str) -> str:
+    """A sentence for what is no whole uuid as the panel writes them, such as a short id; empty for one."""
+    if _UUID.fullmatch(text):
+        return ""
+    return (
+        f"“{text[:40]}” is no server id of this panel: enter the whole uuid, 36 characters in small letters, "
+        "from the address of the server's page in the panel's admin area. The short id of 8 is not enough."
+    )
+
+
 def port_range(text: str) -> tuple[int, int]:
     """First and last port of a rule; all of them for a blank one. Raises ValueError with a sentence."""
     if not text.strip():

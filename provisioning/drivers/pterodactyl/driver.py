@@ -84,6 +84,16 @@ class PterodactylDriver(PanelDriver):
         return key_shape_problem(api_key)
 
     @classmethod
+    def server_id_problem(cls, server_id: str) -> str:
+        """The number, not the short id of the customer's page (contract section 6.1)."""
+        if server_id.isascii() and server_id.isdigit():
+            return ""
+        return (
+            f"“{server_id[:40]}” is no server id of this panel: enter the number in the address of its page "
+            "in the panel's admin area."
+        )
+
+    @classmethod
     def panel_trouble(cls, answer: Answer, method: str = "GET") -> bool:
         """One node's daemon may be down while the panel is fine (trap 9)."""
         return is_panel_trouble(answer, method)

@@ -13,7 +13,7 @@ from provisioning.choices import ActorKind, Resource, SuspendReason
 from provisioning.exceptions import TransitionError
 from provisioning.lib import clock
 from provisioning.lifecycle import staff
-from provisioning.models import AuditEntry, Pin, Service
+from provisioning.models import AuditEntry, Panel, Pin, Service
 from tests import factories
 from tests.provisioning.lifecycle.cast import Shop, ago
 
@@ -156,6 +156,29 @@ def test_relinking_forgets_the_last_look(shop: Shop) -> None:
     )
     assert service.adopted_at is not None
     assert (service.observed, service.create_sent_at, service.terminated_at) == ({}, None, None)
+
+
+@pytest.mark.req("CAL-07")
+@pytest.mark.parametrize(
+    ("driver", "server_id", "words"),
+    [
+        ("calagopus", "8f14e45f", "the whole uuid"),
+        ("calagopus", "77", "the whole uuid"),
+        ("calagopus", "8f14e45f-0000-4000-8000-000000000001", ""),
+        ("pterodactyl", "8f14e45f", "enter the number"),
+        ("pterodactyl", "77", ""),
+    ],
+)
+def test_relinking_takes_only_what_can_be_a_servers_id(
+    shop: Shop, driver: str, server_id: str, words: str
+) -> None:
+    Panel.objects.update(driver=driver)
+    if words:
+        with pytest.raises(TransitionError, match=words):
+            staff.service_relink(service=shop.service(), server_id=server_id)
+    else:
+        staff.service_relink(service=shop.service(), server_id=server_id)
+    assert shop.service().server_id == ("" if words else server_id)
 
 
 def test_relinking_needs_to_know_the_panel(shop: Shop) -> None:
