@@ -23,7 +23,7 @@ from provisioning.drivers.lists import (
     picked,
 )
 from provisioning.lib import clock
-from provisioning.models import Panel, PanelItem, PanelSnapshot, Product
+from provisioning.models import Panel, PanelItem, PanelSnapshot, Product, ProductVersion
 
 MOST_FOUND = 50
 OLD_AFTER = dt.timedelta(hours=1)
@@ -130,7 +130,7 @@ GONE = {
 }
 
 
-def product_flags(product: Product) -> list[str]:
+def product_flags(product: Product | ProductVersion) -> list[str]:
     """What the panel's lists contradict, a sentence each; empty also where there are no lists yet.
 
     What is gone, and variables whose values no longer fit the egg's rules (a new required one is empty).
@@ -153,7 +153,7 @@ def _missing(panel: Panel, kind: ListKind, keys: list[str]) -> bool:
     return bool(keys) and known.count() < len(set(keys))
 
 
-def _egg_flags(product: Product) -> list[str]:
+def _egg_flags(product: Product | ProductVersion) -> list[str]:
     keys, nests = picked(product.document, "target.egg"), picked(product.document, "target.nest")
     egg = item_get(product.panel, ItemKind.EGG, keys[0]) if keys else None
     if not isinstance(egg, EggItem):

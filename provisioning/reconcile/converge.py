@@ -235,7 +235,7 @@ class Converge:
             # Suspended before anything was made: nothing to suspend, nothing to look for.
             return Absent.ABSENT
         if self.service.create_sent_at is None:
-            flags.flag_wait(self.service.product)
+            flags.flag_wait(self.service)
             brake.create_wait(self.service, self.panel)
         self.account = account_ensure(service=self.service, panel=self.panel, driver=self.driver)
         look = create.first_look(self)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 
 from django.db import transaction
+from django.db.models import Q
 
 from provisioning import audit
 from provisioning.choices import Outcome
 from provisioning.exceptions import PanelWaiting
 from provisioning.lib import clock
+from provisioning.lifecycle.product_versions import version_shows
 from provisioning.lists import product_flags
-from provisioning.models import Operation, Panel, Product, Service
+from provisioning.models import Operation, Panel, Product, ProductVersion, Service
 from provisioning.notifications import staff_notify
 
 FLAGGED = "product_flagged"
@@ -22,11 +24,12 @@ SECONDS_TO_LOOK = 900.0
 """How long an order of a flagged product waits before it looks by itself; it is woken when the flags go."""
 
 
-def flag_wait(product: Product | None) -> None:
-    """Lets no new order of a flagged product through, before any call. Raises PanelWaiting."""
-    if product is None or not product.flags:
+def flag_wait(service: Service) -> None:
+    """Lets no new order through that its panel no longer fits, before any call. Raises PanelWaiting."""
+    product = service.product
+    words = " ".join(_order_flags(service))
+    if not words:
         return
-    words = " ".join(product.flags)
     raise PanelWaiting(
         f"The panel has changed under product “{product}”: {words} Correct the product and save it with its "
         "services following, or put it right on the panel and refresh its lists: this order then goes on by "
@@ -36,10 +39,26 @@ def flag_wait(product: Product | None) -> None:
     )
 
 
+def _order_flags(service: Service) -> list[str]:
+    """Of what the order was sold: the product's own, or a version's, which may be an older one."""
+    product, sold = service.product, service.sold
+    if product is None or sold is None:
+        return []
+    if isinstance(sold, ProductVersion) and not version_shows(sold, product):
+        return product_flags(sold)
+    flags: list[str] = product.flags
+    return flags
+
+
 def products_flag(*, panel: Panel) -> int:
-    """Judges every product of the panel against its lists. Returns how many are flagged now."""
+    """Judges every product of the panel against its lists. Returns how many are flagged now.
+
+    Orders of older versions have no flags of their own: they look for themselves.
+    """
     rows = Product.objects.filter(panel=panel).select_related("panel").order_by("pk")
-    return sum(product_flag(product=row) for row in rows)
+    flagged = sum(product_flag(product=row) for row in rows)
+    _wake(Q(service__product_version__panel=panel))
+    return flagged
 
 
 def product_flag(*, product: Product) -> bool:
@@ -52,7 +71,7 @@ def product_flag(*, product: Product) -> bool:
             product.flags, product.flagged_at = flags, since
             _tell(product)
             if not flags:
-                _wake(product)
+                _wake(Q(service__product=product))
     return bool(flags)
 
 
@@ -75,9 +94,9 @@ def _tell(product: Product) -> None:
     )
 
 
-def _wake(product: Product) -> None:
+def _wake(orders: Q) -> None:
     """What waited for the flags alone is due now."""
     now = clock.now()
-    waiting = Operation.objects.filter(service__product=product, outcome=Outcome.WAITING, reason=FLAGGED)
+    waiting = Operation.objects.filter(orders, outcome=Outcome.WAITING, reason=FLAGGED)
     Service.objects.filter(pk__in=waiting.values("service")).update(next_check_at=now)
     waiting.update(next_attempt_at=now)

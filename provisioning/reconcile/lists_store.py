@@ -10,7 +10,7 @@ from provisioning.drivers.errors import Unknown
 from provisioning.drivers.lists import PICKS, Details, Item, ListKind, ListStep, kind_of, picked
 from provisioning.drivers.types import ListPage
 from provisioning.lists import item_of
-from provisioning.models import Panel, PanelItem, PanelListPage, PanelSnapshot, Product
+from provisioning.models import Panel, PanelItem, PanelListPage, PanelMemory, PanelSnapshot, Product
 
 BATCH = 250
 DETAILS = 0
@@ -164,6 +164,8 @@ def items_replace(*, row: PanelSnapshot, entries: Mapping[tuple[str, str], Kept]
         update_fields=CHANGED,
     )
     PanelItem.objects.filter(panel=row.panel).exclude(reading=row.number).delete()
+    # What the drivers remember of eggs is as old as the former lists: their defaults may have changed.
+    PanelMemory.objects.filter(panel=row.panel, kind=ItemKind.EGG).delete()
 
 
 def item_store(*, panel: Panel, kind: ItemKind, item: Item) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from provisioning.choices import Outcome
+from provisioning.choices import LIVE_OUTCOMES, Outcome
 from provisioning.lib import clock
 from provisioning.models import AuditEntry, Notification, PanelCall, PanelItem, Product
 from provisioning.notifications.render import render_mail
@@ -151,6 +151,53 @@ def test_an_order_of_a_flagged_product_waits_before_any_call_and_goes_on_by_itse
     either.settle()
     assert either.operation().outcome == Outcome.SUCCEEDED
     assert len(either.servers()) == 1
+
+
+@pytest.mark.req("CAL-20", "CAL-21")
+def test_an_order_is_judged_by_the_version_that_it_was_sold(either: Bridge) -> None:
+    """The product corrected without its services following: the order would still be sent as it was."""
+    rows: dict[Any, Any] = either.panel.state.eggs
+    key = either.product.document["target"]["egg"]
+    egg = rows.pop(key)
+    assert flags(either)
+    either.say("subscription.created")
+    either.product.document["target"]["egg"] = next(
+        key for key, row in rows.items() if nest_of(row) == nest_of(egg)
+    )
+    either.product.save()
+    calls = PanelCall.objects.count()
+    assert not product_flag(product=either.product)
+    either.settle(rounds=1)
+    operation = either.operation()
+    assert (operation.outcome, operation.reason) == (Outcome.WAITING, FLAGGED)
+    assert "The egg is gone" in operation.detail
+    assert PanelCall.objects.count() == calls
+    rows[key] = egg
+    assert flags(either) == []
+    either.settle(rounds=4)
+    assert either.operation().outcome == Outcome.SUCCEEDED
+    assert len(either.servers()) == 1
+
+
+def test_flags_of_a_newer_version_hold_up_no_order_of_the_former(either: Bridge) -> None:
+    read(either)
+    either.panel.faults.add("error", method="GET", path="/servers/external/")
+    either.say("subscription.created")
+    assert either.operation().outcome in LIVE_OUTCOMES
+    rows: dict[Any, Any] = either.panel.state.nodes
+    node = next(key for key in rows if key != either.product.document["target"]["node"])
+    either.product.document["target"]["node"] = node
+    either.product.save()
+    del rows[node]
+    assert flags(either) == ["The node is gone from the panel."]
+    either.settle(rounds=6)
+    assert either.operation().outcome == Outcome.SUCCEEDED
+    assert len(either.servers()) == 1
+
+
+def nest_of(egg: Any) -> Any:
+    """The nest of an egg on either panel."""
+    return egg.nest if hasattr(egg, "nest") else egg.nest_id
 
 
 def test_a_server_that_runs_is_not_touched_by_flags(either: Bridge) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.conf import settings as configured
@@ -101,6 +102,19 @@ def test_a_second_reading_takes_what_is_gone_and_changed(either: Bridge) -> None
     assert names(either, ItemKind.NODE) == ["node-2", "renamed"]
     assert first.name not in names(either, ItemKind.EGG)
     assert PanelSnapshot.objects.get().number == 2
+
+
+@pytest.mark.req("CAL-20")
+def test_after_a_reading_an_order_gets_the_eggs_new_defaults(either: Bridge) -> None:
+    either.buy()
+    rows: dict[Any, Any] = either.panel.state.eggs
+    rows[either.product.document["target"]["egg"]].docker_images = {"Java 25": "ghcr.io/example/java:25"}
+    either.buy(subscription_id="2")
+    read(either)
+    either.buy(subscription_id="3")
+    images = [server.image for server in either.servers()]
+    assert images[0] == images[1] != "ghcr.io/example/java:25", "remembered"
+    assert images[2] == "ghcr.io/example/java:25"
 
 
 @pytest.mark.parametrize("fault", ["error", "error_in_ok", "wrong_types", "rate_limited"])
