@@ -243,6 +243,17 @@ def test_an_identity_of_somebody_else_goes_to_staff(panel: CalagopusSandbox) -> 
     assert len(panel.state.oauth_links) == 1
 
 
+@pytest.mark.req("CAL-41")
+def test_an_account_with_another_customers_identity_goes_to_staff(panel: CalagopusSandbox) -> None:
+    work = linking(panel)
+    work.driver.account_ensure(want())
+    (link,) = panel.state.oauth_links.values()
+    panel.world.state.oauth_links[link.uuid].identifier = "99"
+    with pytest.raises(AccountHeld, match="this one has another identity"):
+        work.driver.account_ensure(want())
+    assert [link.identifier for link in panel.state.oauth_links.values()] == ["99"]
+
+
 def test_without_an_identity_nothing_is_linked(panel: CalagopusSandbox) -> None:
     work = linking(panel)
     work.driver.account_ensure(want(identity=""))
