@@ -165,7 +165,8 @@ def _egg_flags(product: Product | ProductVersion) -> list[str]:
         {"name": item.name, "env": item.env, "default": item.default, "rules": item.rules}
         for item in egg.variables
     ]
-    problems = rules.variable_problems(variables, product.document.get("runtime") or {})
+    words = registry.get(product.panel.driver).boolean_words
+    problems = rules.variable_problems(variables, product.document.get("runtime") or {}, boolean_words=words)
     return [*moved, *problems.values()]
 
 

@@ -159,7 +159,8 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.egg is None or self.egg.variables is None or name_of_path(VARIABLES) not in self.fields:
             return None
         values, asked = self._typed_variables(), self._typed_asked()
-        return variable_rows(self.egg.variables, values, asked, judged=self.is_bound)
+        words = self.lists.boolean_words
+        return variable_rows(self.egg.variables, values, asked, judged=self.is_bound, boolean_words=words)
 
     @property
     def groups(self) -> list[Group]:

@@ -40,6 +40,11 @@ class PanelLists:
         self.panel = panel
         self._first: dict[tuple[str, str], list[Choice]] = {}
 
+    @property
+    def boolean_words(self) -> bool:
+        """Whether “true” and “false” are left to the panel where a variable is a boolean."""
+        return self.panel is not None and registry.get(self.panel.driver).boolean_words
+
     @cached_property
     def progress(self) -> SnapshotProgress | None:
         """How the newest reading stands."""

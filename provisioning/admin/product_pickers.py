@@ -147,14 +147,16 @@ class ProductPickers(ConfigAdmin):
         self._allowed(request)
         column, _, env = request.headers.get("HX-Trigger-Name", "").partition(":")
         nest, egg = (request.POST.get(name_of_path(path), "") for path in (NEST, EGG))
-        item = PanelLists(self.chosen_panel(request)).egg(nest, egg)
+        lists = PanelLists(self.chosen_panel(request))
+        item = lists.egg(nest, egg)
         variable = next((each for each in (item.variables or () if item else ()) if each.env == env), None)
         problem = ""
         if variable and column:
             blank = f"{name_of_path(VARIABLES)}_blank:{env}" in request.POST
             value = request.POST.get(f"{name_of_path(VARIABLES)}:{env}", "").strip()
             asked = f"{name_of_path(ASKED)}:{env}" in request.POST
-            problem = variable_problem(variable, value if value or blank else None, asked=asked)
+            text = value if value or blank else None
+            problem = variable_problem(variable, text, asked=asked, boolean_words=lists.boolean_words)
         return render(request, "admin/provisioning/product_problem.html", {"problem": problem})
 
     def lists_view(self, request: HttpRequest) -> HttpResponse:

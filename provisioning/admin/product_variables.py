@@ -35,7 +35,12 @@ class VariableRow:
 
 
 def variable_rows(
-    variables: Iterable[EggVariable], values: Mapping[str, str], asked: Iterable[str], *, judged: bool
+    variables: Iterable[EggVariable],
+    values: Mapping[str, str],
+    asked: Iterable[str],
+    *,
+    judged: bool,
+    boolean_words: bool = False,
 ) -> list[VariableRow]:
     """The egg's variables in its own order, and after them those of ours that it does not have.
 
@@ -49,7 +54,7 @@ def variable_rows(
         mine = ours.pop(folded, None)
         problem = ""
         if judged or mine is not None:
-            problem = variable_problem(variable, mine, asked=folded in chosen)
+            problem = variable_problem(variable, mine, asked=folded in chosen, boolean_words=boolean_words)
         rows.append(_row(len(rows), variable, mine, folded in chosen, problem))
         chosen.discard(folded)
     gone = {**dict.fromkeys(chosen, ""), **ours}
@@ -58,11 +63,14 @@ def variable_rows(
     ]
 
 
-def variable_problem(variable: EggVariable, value: str | None, *, asked: bool) -> str:
+def variable_problem(
+    variable: EggVariable, value: str | None, *, asked: bool, boolean_words: bool = False
+) -> str:
     """What is wrong with our value, or with the default where there is none; a sentence, or empty."""
     text = variable.default if value is None else value
     # What the customer has to choose may be blank here.
-    words = "" if asked and not text else rules.problem(variable.rules, text)
+    free = asked and not text
+    words = "" if free else rules.problem(variable.rules, text, boolean_words=boolean_words)
     return words[:1].upper() + words[1:]
 
 

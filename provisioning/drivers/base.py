@@ -64,6 +64,8 @@ class PanelDriver(ABC):
     """Calls a minute that the panel is known to allow, until its own header says otherwise."""
     rate_window: ClassVar[RateWindow | None] = None
     """How the panel counts calls, where a steady rate alone would not keep within its limit."""
+    boolean_words: ClassVar[bool] = False
+    """Whether the panel may take “true” and “false” for an egg variable that is a boolean: it is asked."""
     shortest_name: ClassVar[int] = 1
     """Characters that the name of a server must have at least."""
     lists: ClassVar[tuple[ListStep, ...]] = ()

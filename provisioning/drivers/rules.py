@@ -19,18 +19,25 @@ _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE
 _LONGEST = 2000
 
 
-def problem(rules: str, value: str) -> str:
-    """What is wrong with a value, as the rest of a sentence (“must be …”); empty if nothing."""
+def problem(rules: str, value: str, *, boolean_words: bool = False) -> str:
+    """What is wrong with a value, as the rest of a sentence (“must be …”); empty if nothing.
+
+    With `boolean_words` the texts “true” and “false” are left to the panel where a boolean is asked for.
+    """
     parts = [(name, argument) for name, _, argument in (part.partition(":") for part in rules.split("|"))]
     names = {name for name, _ in parts}
     if not value.strip():
         return "must not be blank." if names & {"required", "filled"} else ""
+    if boolean_words and value.casefold() in ("true", "false"):
+        parts = [part for part in parts if part[0] != "boolean"]
     numeric = bool(names & {"numeric", "integer"})
     found = (_CHECKS[name](argument, value, numeric) for name, argument in parts if name in _CHECKS)
     return next((text for text in found if text), "")
 
 
-def variable_problems(variables: Sequence[Mapping[str, str]], runtime: Mapping[str, Any]) -> dict[str, str]:
+def variable_problems(
+    variables: Sequence[Mapping[str, str]], runtime: Mapping[str, Any], *, boolean_words: bool = False
+) -> dict[str, str]:
     """What a product's own variables and its egg's contradict: field path -> sentences (CAL-30).
 
     `variables` are the egg's: `name`, `env`, `default`, and `rules` as one text.
@@ -39,7 +46,7 @@ def variable_problems(variables: Sequence[Mapping[str, str]], runtime: Mapping[s
     asked = [name.casefold() for name in runtime.get("customer_variables") or ()]
     known = {item["env"].casefold() for item in variables}
     sentences = [f"The egg has no variable {name.upper()}." for name in chosen if name not in known]
-    sentences += _broken_rules(variables, chosen, set(asked))
+    sentences += _broken_rules(variables, chosen, set(asked), boolean_words=boolean_words)
     problems = {"runtime.variables": " ".join(sentences)} if sentences else {}
     strange = [name.upper() for name in asked if name not in known]
     if strange:
@@ -48,14 +55,15 @@ def variable_problems(variables: Sequence[Mapping[str, str]], runtime: Mapping[s
 
 
 def _broken_rules(
-    variables: Iterable[Mapping[str, str]], chosen: Mapping[str, str], asked: set[str]
+    variables: Iterable[Mapping[str, str]], chosen: Mapping[str, str], asked: set[str], *, boolean_words: bool
 ) -> list[str]:
     sentences = []
     for item in variables:
         name = item["env"].casefold()
         value = chosen.get(name, item["default"])
         # What the customer has to choose may be blank here.
-        text = "" if name in asked and not value else problem(item["rules"], value)
+        free = name in asked and not value
+        text = "" if free else problem(item["rules"], value, boolean_words=boolean_words)
         if text:
             sentences.append(f"{item['env']} ({item['name']}) {text}")
     return sentences
@@ -70,7 +78,7 @@ def _number(_argument: str, value: str, _numeric: bool) -> str:
 
 
 def _boolean(_argument: str, value: str, _numeric: bool) -> str:
-    # The texts "true" and "false" are refused there (contract section 2).
+    # Pterodactyl refuses the texts "true" and "false" (its contract, section 2).
     return "" if value in ("0", "1") else "must be 1 or 0."
 
 

@@ -71,6 +71,7 @@ class CalagopusDriver(CalagopusPlanning):
     default_rate: ClassVar[int] = 600
     """Of 720 that it allows: a burst within one window of 28 s has to fit, too (contract section 2.6)."""
     rate_window: ClassVar[RateWindow | None] = RateWindow(edge=27, clear=31, silence=32, calls=300)
+    boolean_words: ClassVar[bool] = True
     shortest_name: ClassVar[int] = mapping.SHORTEST_NAME
     lists: ClassVar[tuple[ListStep, ...]] = lists.STEPS
 

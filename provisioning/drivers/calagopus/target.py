@@ -16,7 +16,9 @@ def target_problems(client: Client, eggs: Eggs, document: Mapping[str, Any]) -> 
     problems = _place_problems(client, target) | _backup_problems(client, document.get("options") or {})
     egg = eggs.fetch(target["nest"], target["egg"])
     if egg is not None:
-        return problems | _default_problems(egg, runtime) | rules.variable_problems(egg["variables"], runtime)
+        # What this panel takes for a boolean is not recorded: “true” and “false” are left to it.
+        wrong = rules.variable_problems(egg["variables"], runtime, boolean_words=True)
+        return problems | _default_problems(egg, runtime) | wrong
     if client.find("nest", path("nests", target["nest"])) is None:
         return problems | {"target.nest": f"The panel has no nest {target['nest']}."}
     return problems | {"target.egg": f"This nest has no egg {target['egg']}."}

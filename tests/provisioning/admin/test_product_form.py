@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from provisioning.admin.product_capacity import _words
+from provisioning.admin.product_lists import PanelLists
 from provisioning.admin.product_variables import GONE, VariableRow, variable_rows
 from provisioning.lists import NodeCapacity
 from provisioning.models import Panel, Product
@@ -320,6 +322,18 @@ def test_rows_are_judged_where_there_is_something_to_judge() -> None:
         by_env(variable_rows(VARIABLES, {}, [], judged=True))["LOGIN_TOKEN"].problem == "Must not be blank."
     )
     assert by_env(variable_rows(VARIABLES, {}, ["LOGIN_TOKEN"], judged=True))["LOGIN_TOKEN"].problem == ""
+
+
+@pytest.mark.req("CAL-30")
+def test_true_for_a_boolean_is_left_to_a_panel_that_may_take_it() -> None:
+    online = dataclasses.replace(MOTD, env="ONLINE", rules="required|boolean")
+    for words, problem in ((True, ""), (False, "Must be 1 or 0.")):
+        (row,) = variable_rows([online], {"online": "true"}, [], judged=True, boolean_words=words)
+        assert row.problem == problem
+    assert [PanelLists(Panel(driver=name)).boolean_words for name in ("calagopus", "pterodactyl")] == [
+        True,
+        False,
+    ]
 
 
 def test_only_a_default_can_be_replaced_by_nothing() -> None:

@@ -46,6 +46,14 @@ def test_rules(rules: str, good: list[str], bad: list[str]) -> None:
     assert [value for value in bad if not problem(rules, value)] == []
 
 
+@pytest.mark.req("CAL-30")
+def test_true_and_false_are_left_to_a_panel_that_may_take_them() -> None:
+    for value in ("true", "false", "TRUE", "1", "0"):
+        assert problem("required|boolean", value, boolean_words=True) == ""
+    assert problem("required|boolean", "yes", boolean_words=True) == "must be 1 or 0."
+    assert problem("required|boolean|in:1,0", "true", boolean_words=True) == "must be one of 1, 0."
+
+
 def test_problems_are_the_rest_of_a_sentence() -> None:
     assert problem("required|integer|max:5", "9") == "must be at most 5."
     assert problem("required|string|max:5", "abcdef") == "must be at most 5 characters."

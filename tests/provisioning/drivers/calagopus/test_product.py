@@ -171,6 +171,15 @@ def test_a_required_variable_without_a_value_is_said(work: Bench) -> None:
     assert against_panel(work, runtime__customer_variables=["token"]) == {}
 
 
+@pytest.mark.req("CAL-30")
+def test_true_for_a_boolean_is_left_to_the_panel(work: Bench) -> None:
+    stamp, rules = work.panel.world.stamp(), ["required", "boolean"]
+    row = EggVariable(*stamp, egg(work.panel).uuid, "Online", "ONLINE", rules, "true")
+    work.panel.world.state.egg_variables[row.uuid] = row
+    assert against_panel(work) == {}
+    assert "must be 1 or 0" in against_panel(work, runtime__variables={"ONLINE": "yes"})["runtime.variables"]
+
+
 def test_an_egg_without_an_image_needs_one(work: Bench) -> None:
     egg(work.panel).docker_images = {}
     assert set(against_panel(work)) == {"runtime.image"}
