@@ -179,6 +179,7 @@ def test_an_order_is_judged_by_the_version_that_it_was_sold(either: Bridge) -> N
     assert len(either.servers()) == 1
 
 
+@pytest.mark.slow
 def test_flags_of_a_newer_version_hold_up_no_order_of_the_former(either: Bridge) -> None:
     read(either)
     either.panel.faults.add("error", method="GET", path="/servers/external/")

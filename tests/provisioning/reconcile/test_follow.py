@@ -163,6 +163,7 @@ def many(bridge: Bridge, number: int) -> None:
     bridge.settle()
 
 
+@pytest.mark.slow
 def test_few_at_a_time_and_stop_leaves_the_others(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "AT_ONCE", 2)
     many(bridge, 5)
@@ -247,6 +248,7 @@ def test_an_order_that_was_stored_at_that_moment_is_taken_in(
 # --- what fails, what cannot --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_service_that_fails_is_shown_and_holds_nobody_up(
     bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,6 +331,7 @@ def test_a_service_that_a_worker_holds_is_begun_later(bridge: Bridge) -> None:
     assert sold(bridge) == 2
 
 
+@pytest.mark.slow
 def test_what_waits_for_its_own_server_does_not_hold_the_others_up(
     bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:

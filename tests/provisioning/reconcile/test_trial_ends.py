@@ -82,6 +82,7 @@ def test_a_worker_that_dies_in_each_step_leaves_no_server(both: Bridge, fatal: i
     assert trial.outcome == TrialOutcome.PASSED, (trial.reason, trial.detail)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", list(TrialStep)[1:])
 def test_a_job_that_dies_between_two_steps_begins_the_next_one_once(
     bridge: Bridge, step: TrialStep, monkeypatch: pytest.MonkeyPatch
@@ -122,6 +123,7 @@ def test_a_failed_install_ends_in_the_clean_up_with_its_reason(both: Bridge) -> 
     assert not Notification.objects.exists()
 
 
+@pytest.mark.slow
 def test_an_install_that_never_ends_is_given_its_own_time(bridge: Bridge) -> None:
     bridge.panel.world.settings.installs.outcome = "never"
     trial = until(bridge, start(bridge), None, seconds=60)
@@ -132,6 +134,7 @@ def test_an_install_that_never_ends_is_given_its_own_time(bridge: Bridge) -> Non
     assert row.ended_at - row.began_at > dt.timedelta(seconds=settings.INSTALL_TIMEOUT_SECONDS)
 
 
+@pytest.mark.slow
 def test_an_order_that_would_wait_for_ever_is_given_up_in_minutes(bridge: Bridge) -> None:
     bridge.panel.state.allocations.clear()
     trial = until(bridge, start(bridge), None, seconds=20)
@@ -141,6 +144,7 @@ def test_an_order_that_would_wait_for_ever_is_given_up_in_minutes(bridge: Bridge
     assert bridge.servers() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [r"/suspend$", r"/unsuspend$", r"/build$"])
 def test_whichever_change_the_panel_refuses_the_server_goes(bridge: Bridge, path: str) -> None:
     bridge.panel.faults.add("forbidden", path=path, count=1)
