@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import apps
+from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from provisioning.models import ProductFollow, WebhookEndpoint
+from provisioning.models import ProductFollow, ProductTrial, WebhookEndpoint
 
 _HOLE = re.compile(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)|<(?:\w+:)?(\w+)>")
 SLUGS = {
@@ -54,7 +55,8 @@ def _filled(template: str, hole: str) -> Any:
     if hole == "address":
         return WebhookEndpoint.objects.all()[0].address
     if hole == "number":
-        return ProductFollow.objects.values_list("pk", flat=True).first() or 1
+        kept: type[Model] = ProductTrial if "/try/" in template else ProductFollow
+        return kept._default_manager.values_list("pk", flat=True).first() or 1
     if hole == "slug":
         return SLUGS.get("/".join(template.split("/")[2:4]), "nothing")
     if hole in ("app_label", "url", "content_type_id"):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 import pytest
 
 from provisioning.choices import ObservedState, Outcome, SuspendReason
-from provisioning.lib import clock
 from provisioning.lifecycle.billing import services_link_product
 from provisioning.lifecycle.product_versions import service_follow
 from provisioning.lifecycle.staff import service_suspend
@@ -16,7 +14,7 @@ from provisioning.models import AllocationHold, Installation, Notification, Oper
 from tests import factories
 from tests.bridge import Bridge, document
 from tests.provisioning.reconcile.outcomes import ended, refused, waits
-from tests.provisioning.reconcile.trouble import outlast, pass_time
+from tests.provisioning.reconcile.trouble import begin_a_day, outlast, pass_time
 
 
 def test_an_unmapped_product_waits_and_goes_on_once_mapped(bridge: Bridge) -> None:
@@ -97,8 +95,7 @@ def test_a_retired_panel_takes_no_new_server_but_keeps_the_old_ones(bridge: Brid
 
 
 def test_a_full_node_waits_and_goes_on_when_room_comes(bridge: Bridge) -> None:
-    midnight = (clock.now() + dt.timedelta(days=1)).replace(hour=0, minute=0, second=0)
-    pass_time(bridge, (midnight - clock.now()).total_seconds())  # staff are told once a day
+    begin_a_day(bridge)
     for allocation in bridge.panel.state.allocations.values():
         allocation.server_id = allocation.server_id or 999
     bridge.say("subscription.created")

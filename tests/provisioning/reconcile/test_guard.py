@@ -29,7 +29,7 @@ from provisioning.sandbox.seed import seed_servers
 from provisioning.sandbox.server import PanelSandbox
 from tests import factories
 from tests.bridge import Bridge
-from tests.provisioning.reconcile.trouble import freezing, outlast, pass_time
+from tests.provisioning.reconcile.trouble import begin_a_day, freezing, outlast, pass_time
 
 WEEK = 7 * 86400.0
 
@@ -237,6 +237,7 @@ def fleet(bridge: Bridge, number: int) -> None:
 @pytest.mark.slow
 @pytest.mark.req("CAL-04")
 def test_a_mass_termination_deletes_no_more_than_its_allowance(bridge: Bridge) -> None:
+    begin_a_day(bridge)
     fleet(bridge, 30)
     assert len(bridge.servers()) == 27, "three in the first hour"
     for _ in range(5):  # some have to wait for the rate budget before they meet the brake

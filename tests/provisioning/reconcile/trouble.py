@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -126,6 +127,12 @@ def pass_time(bridge: Bridge, seconds: float) -> None:
     bridge.panel.advance(seconds)
     sweep_all()
     bridge.jobs.drain()
+
+
+def begin_a_day(bridge: Bridge) -> None:
+    """To the next midnight: a test that counts a day's one alert must not run into a second day."""
+    midnight = (clock.now() + dt.timedelta(days=1)).replace(hour=0, minute=0, second=0)
+    pass_time(bridge, (midnight - clock.now()).total_seconds())
 
 
 def outlast(bridge: Bridge, *, looks: int = 40) -> None:
