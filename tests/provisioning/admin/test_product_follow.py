@@ -18,7 +18,7 @@ from tests import factories
 from tests.provisioning.admin.staffing import running, signed_in
 from tests.provisioning.admin.test_products import typed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 EXTRA = {"node": 1, "egg": 5, "nest": 1, "allocation": 1, "environment": {}, "image": "", "startup": ""}
 
 

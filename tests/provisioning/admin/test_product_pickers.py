@@ -24,7 +24,7 @@ from tests.conftest import Jobs
 from tests.provisioning.admin.listed import ident, listed, snapshot
 from tests.provisioning.admin.staffing import signed_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 DRIVERS = ("pterodactyl", "calagopus")
 
 

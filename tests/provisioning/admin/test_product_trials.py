@@ -19,6 +19,8 @@ from tests.bridge import Bridge
 from tests.conftest import Jobs
 from tests.provisioning.admin.staffing import signed_in
 
+pytestmark = pytest.mark.slow
+
 RIGHTS = ("view_product", "change_product", "view_service", "act_suspend", "act_limits", "act_terminate")
 TRIAL_PAGES = ("provisioning_product_try", "provisioning_product_trial")
 

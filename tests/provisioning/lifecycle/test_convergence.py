@@ -210,6 +210,7 @@ def shown(service: Service) -> Expected:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.req("T83-03", "T83-05", "T83-10")
 def test_any_order_of_arrival_ends_in_the_same_place() -> None:

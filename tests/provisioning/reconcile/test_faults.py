@@ -69,6 +69,7 @@ def settled(bridge: Bridge, stage: str) -> None:
     assert len(bridge.servers()) == (0 if stage == "terminate" else 1), words
 
 
+@pytest.mark.slow
 @pytest.mark.req("T83-40", "CAL-01")
 @pytest.mark.parametrize(
     ("kind", "seconds"),

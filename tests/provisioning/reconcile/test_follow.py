@@ -27,6 +27,8 @@ from tests.provisioning.reconcile import calagopus, trouble
 from tests.provisioning.reconcile.drifting import check, standing
 from tests.provisioning.reconcile.following import change, followed, sold, versions
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["pterodactyl", pytest.param("calagopus", marks=pytest.mark.slow)])
 def both(request: pytest.FixtureRequest, jobs: Jobs, db: None) -> Iterator[Bridge]:

@@ -24,6 +24,8 @@ from tests.conftest import Jobs
 from tests.provisioning.reconcile import calagopus
 from tests.provisioning.reconcile.following import change
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["pterodactyl", pytest.param("calagopus", marks=pytest.mark.slow)])
 def both(request: pytest.FixtureRequest, jobs: Jobs, db: None) -> Iterator[Bridge]:

@@ -112,6 +112,7 @@ def other_product(bridge: Bridge, other: PanelSandbox) -> Product:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["down", "unauthorized", "rate_limited"])
 def test_another_panel_is_not_affected(bridge: Bridge, other: PanelSandbox, kind: str) -> None:
     other_product(bridge, other)
@@ -122,6 +123,7 @@ def test_another_panel_is_not_affected(bridge: Bridge, other: PanelSandbox, kind
     assert bridge.service("other").converged
 
 
+@pytest.mark.slow
 @pytest.mark.req("T83-30")
 @pytest.mark.parametrize("kind", ["unauthorized", "forbidden"])
 def test_a_refused_key_parks_the_panel_without_a_storm(bridge: Bridge, kind: str) -> None:

@@ -98,6 +98,7 @@ def test_a_change_that_is_killed_anywhere_ends_as_wanted(bridge: Bridge, kind: s
     assert kill_everywhere(bridge, kind) >= FEWEST_STEPS
 
 
+@pytest.mark.slow
 @pytest.mark.req("CAL-04")
 def test_a_delete_that_is_killed_anywhere_is_finished_with_all_its_proofs(bridge: Bridge) -> None:
     bridge.row.deletes_hour_floor = bridge.row.deletes_day_floor = 1000

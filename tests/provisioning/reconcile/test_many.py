@@ -49,6 +49,7 @@ def test_many_subscribers_need_no_hand(bridge: Bridge) -> None:
     assert Operation.objects.exclude(outcome="succeeded").count() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.req("T83-40")
 def test_a_crowd_that_waits_for_the_budget_comes_back_one_by_one(bridge: Bridge) -> None:
     bridge.row.rate_per_minute = 20

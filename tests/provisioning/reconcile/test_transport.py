@@ -62,6 +62,7 @@ def read(bridge: Bridge, raised: Exception | None) -> int:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.req("T83-40")
 @pytest.mark.parametrize(
     ("kind", "words"),

@@ -28,6 +28,8 @@ from tests.bridge import Bridge
 from tests.provisioning.reconcile import trouble
 from tests.provisioning.reconcile.trying import gone, start, steps, tried, until
 
+pytestmark = pytest.mark.slow
+
 
 class MortalWorkers(trouble.Steps):
     """Workers of a trial: one of them dies before the chosen step of each generation."""
