@@ -52,6 +52,7 @@ def many(count: int) -> None:
             audit.record(service=service, operation=operation, action="x", message="Something happened.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "most"),
     [

@@ -41,6 +41,7 @@ def orders(bridge: Bridge, number: int) -> None:
     bridge.settle(rounds=3, seconds=30)
 
 
+@pytest.mark.slow
 @pytest.mark.req("CAL-01", "T83-40")
 def test_a_mass_of_orders_makes_no_more_than_its_allowance(bridge: Bridge) -> None:
     small_allowance(bridge)
@@ -62,6 +63,7 @@ def test_a_mass_of_orders_makes_no_more_than_its_allowance(bridge: Bridge) -> No
     assert len(bridge.servers()) == 3, "an hour later there is room, but the day allows three"
 
 
+@pytest.mark.slow
 def test_staff_release_what_is_parked_and_nothing_else(bridge: Bridge) -> None:
     small_allowance(bridge)
     orders(bridge, 5)

@@ -110,6 +110,7 @@ def test_a_whole_life_in_which_every_call_fails_once(bridge: Bridge, kind: Kind,
     settled(bridge, "terminate")
 
 
+@pytest.mark.slow
 @pytest.mark.req("T83-40")
 @pytest.mark.parametrize(
     ("kind", "reason"),
@@ -143,6 +144,7 @@ def test_waiting_is_visible_and_uses_no_attempt_up(bridge: Bridge, kind: Kind, r
     assert [entry.message.split(":")[0] for entry in told] == [f"Waiting for panel “{operation.panel}”"]
 
 
+@pytest.mark.slow
 @pytest.mark.req("T83-01")
 def test_a_slow_panel_still_gets_its_server(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look takes nearly as long as it may: the create after it has to fit into the same job."""
@@ -162,6 +164,7 @@ def test_a_slow_panel_still_gets_its_server(bridge: Bridge, monkeypatch: pytest.
     assert bridge.server().memory == 4096
 
 
+@pytest.mark.slow
 def test_a_panel_that_answers_too_late_has_still_made_one_server(
     bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +186,7 @@ def test_a_panel_that_answers_too_late_has_still_made_one_server(
     assert bridge.service().created_confirmed_at is not None
 
 
+@pytest.mark.slow
 @pytest.mark.req("CAL-01")
 @pytest.mark.parametrize("seconds", [1, 30, 70])
 def test_a_create_that_comes_true_late_where_nothing_of_the_panel_stops_a_second_one(
@@ -200,6 +204,7 @@ def test_a_create_that_comes_true_late_where_nothing_of_the_panel_stops_a_second
     assert bridge.service().created_confirmed_at is not None
 
 
+@pytest.mark.slow
 def test_a_create_that_never_came_true_is_tried_again_after_two_looks(bridge: Bridge) -> None:
     bridge.panel.faults.add("down", method="POST", path=r"/servers$")
     bridge.say("subscription.created")
@@ -213,6 +218,7 @@ def test_a_create_that_never_came_true_is_tried_again_after_two_looks(bridge: Br
     assert len(bridge.servers()) == 1
 
 
+@pytest.mark.slow
 def test_a_create_in_doubt_is_settled_before_a_cancelled_service_ends(bridge: Bridge) -> None:
     bridge.panel.faults.add("ghost", method="POST", path=r"/servers$", seconds=40)
     bridge.say("subscription.created")

@@ -19,6 +19,8 @@ from tests.bridge import Bridge, document
 from tests.provisioning.reconcile.drifting import check, standing
 from tests.provisioning.reconcile.trouble import outlast, pass_time
 
+pytestmark = pytest.mark.slow
+
 STEP = 4
 """Seconds between two sweeps."""
 LATE = [0, 1, 3, 10]

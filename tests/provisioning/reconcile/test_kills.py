@@ -15,6 +15,8 @@ from provisioning.sandbox.world import Server
 from tests.bridge import Bridge
 from tests.provisioning.reconcile.trouble import more_ports, new_worker, work_until_killed
 
+pytestmark = pytest.mark.slow
+
 FEWEST_STEPS = 8
 """A run with fewer steps than this was not the operation that the test means."""
 

@@ -22,6 +22,8 @@ from provisioning.selectors import observe_only_words
 from tests.bridge import Bridge
 from tests.provisioning.reconcile.trouble import outlast, pass_time
 
+pytestmark = pytest.mark.slow
+
 DAY = dt.timedelta(days=1)
 WEEK = 7 * 86400.0
 BACK = [("file", ""), ("redis", "redis://127.0.0.1:6379/0")]

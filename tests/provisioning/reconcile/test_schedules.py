@@ -147,6 +147,7 @@ def test_a_lease_that_ran_out_without_a_date_is_found(db: None, jobs: Jobs) -> N
 # --- poison ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "reason"), [(Killed("gone"), "crashed"), (RuntimeError("secret words"), "internal")]
 )

@@ -77,6 +77,7 @@ def test_each_step_keeps_to_its_calls(both: Bridge) -> None:
     assert all(spent[step] <= CALLS[step] for step in CALLS)
 
 
+@pytest.mark.slow
 def test_no_mail_no_difference_no_room_of_the_brakes(both: Bridge) -> None:
     both.buy()
     Notification.objects.all().delete()
@@ -94,6 +95,7 @@ def test_no_mail_no_difference_no_room_of_the_brakes(both: Bridge) -> None:
     assert [row.is_trial for row in services_sold(both.product)] == [False]
 
 
+@pytest.mark.slow
 def test_a_brake_that_is_full_stops_no_trial(bridge: Bridge) -> None:
     none = {
         f"{noun}_{span}_{kind}": 0
@@ -110,6 +112,7 @@ def test_a_brake_that_is_full_stops_no_trial(bridge: Bridge) -> None:
     assert all(proof["ok"] for proof in proofs)
 
 
+@pytest.mark.slow
 def test_a_test_server_that_comes_back_later_is_a_difference(bridge: Bridge) -> None:
     trial = until(bridge, start(bridge), TrialStep.SUSPEND)
     (server,) = bridge.servers()
@@ -120,6 +123,7 @@ def test_a_test_server_that_comes_back_later_is_a_difference(bridge: Bridge) -> 
     assert standing() == [("orphan", str(server.id))]
 
 
+@pytest.mark.slow
 def test_the_test_server_and_its_account_say_what_they_are(bridge: Bridge, settings: Any) -> None:
     settings.PUBLIC_URL = "https://bridge.example.com"
     trial = until(bridge, start(bridge), TrialStep.SUSPEND)
@@ -134,6 +138,7 @@ def test_the_test_server_and_its_account_say_what_they_are(bridge: Bridge, setti
     assert (len(bridge.panel.state.users), Customer.objects.count()) == (known, 1)
 
 
+@pytest.mark.slow
 def test_an_address_without_a_host_is_one_that_nobody_can_have(bridge: Bridge, settings: Any) -> None:
     settings.PUBLIC_URL = "http://127.0.0.1:8000"
     assert start(bridge).service.customer.email == "try-test-shop@billingbridge.invalid"
@@ -142,6 +147,7 @@ def test_an_address_without_a_host_is_one_that_nobody_can_have(bridge: Bridge, s
 # --- who else touches it ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", [service_undo, service_recreate])
 def test_a_test_server_is_not_brought_back_or_swapped(bridge: Bridge, writer: Any) -> None:
     trial = until(bridge, start(bridge), TrialStep.SUSPEND)
@@ -151,6 +157,7 @@ def test_a_test_server_is_not_brought_back_or_swapped(bridge: Bridge, writer: An
         service_relink(service=trial.service, server_id="1")
 
 
+@pytest.mark.slow
 def test_a_service_that_staff_end_is_cleaned_up_at_once(bridge: Bridge) -> None:
     trial = until(bridge, start(bridge), TrialStep.SUSPEND)
     service_terminate(service=trial.service)
@@ -159,6 +166,7 @@ def test_a_service_that_staff_end_is_cleaned_up_at_once(bridge: Bridge) -> None:
     assert trial.reason == "trial_stopped"
 
 
+@pytest.mark.slow
 def test_a_suspension_that_staff_lift_ends_the_trial_as_failed(bridge: Bridge) -> None:
     trial = until(bridge, start(bridge), TrialStep.SUSPEND)
     bridge.jobs.drain()
@@ -168,6 +176,7 @@ def test_a_suspension_that_staff_lift_ends_the_trial_as_failed(bridge: Bridge) -
     assert trial.outcome == TrialOutcome.FAILED
 
 
+@pytest.mark.slow
 def test_a_skipped_step_proves_nothing(bridge: Bridge) -> None:
     trial = start(bridge)
     bridge.jobs.drain()
@@ -177,6 +186,7 @@ def test_a_skipped_step_proves_nothing(bridge: Bridge) -> None:
     assert trial.reason == "trial_skipped"
 
 
+@pytest.mark.slow
 def test_a_job_too_many_changes_nothing(bridge: Bridge) -> None:
     trial = tried(bridge)
     before = Operation.objects.count(), trial.finished_at
@@ -190,6 +200,7 @@ def test_a_job_too_many_changes_nothing(bridge: Bridge) -> None:
 # --- when it may begin ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_at_once_on_a_panel_are_refused(bridge: Bridge) -> None:
     start(bridge)
     with pytest.raises(TransitionError, match="A trial of “fire-elemental” is under way"):
@@ -197,6 +208,7 @@ def test_two_at_once_on_a_panel_are_refused(bridge: Bridge) -> None:
     assert ProductTrial.objects.count() == Service.objects.count() == 1
 
 
+@pytest.mark.slow
 def test_an_hour_has_room_for_five(bridge: Bridge) -> None:
     for number in range(TRIALS_AN_HOUR):
         trial = start(bridge)
@@ -208,6 +220,7 @@ def test_an_hour_has_room_for_five(bridge: Bridge) -> None:
     assert start(bridge)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "value", "words"),
     [("observe_only", True, "observe only"), ("retired", True, "retired"), ("flags", ["Gone."], "Gone.")],
@@ -220,12 +233,14 @@ def test_what_could_not_be_made_is_not_begun(bridge: Bridge, column: str, value:
     assert not Service.objects.exists()
 
 
+@pytest.mark.slow
 def test_frozen_deletes_allow_no_trial(bridge: Bridge) -> None:
     DriftPass.objects.create(panel=bridge.row, frozen_at=clock.now(), missing=9)
     with pytest.raises(TransitionError, match="frozen"):
         start(bridge)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("memory", "wanted"), [(1024, 896), (4, 5), (0, 1024)])
 def test_the_resize_takes_an_eighth_off(bridge: Bridge, memory: int, wanted: int) -> None:
     Product.objects.filter(pk=bridge.product.pk).update(document=bridge.document(memory=memory))
